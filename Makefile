@@ -1,0 +1,36 @@
+# Two commands set everything up on a fresh machine with Python 3.11: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench samples clean
+
+demo: $(VENV)/.demo  ## explain a real chest CT: a window if there is a display, figures always
+	$(BIN)/voxcam demo
+
+test: $(VENV)/.test  ## every test, real windows on a virtual screen among them, with coverage
+	scripts/on-a-screen $(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+check: $(VENV)/.test  ## style, types, import contracts, manifest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/npe2 validate voxcam
+
+bench: $(VENV)/.test  ## speed beside peers; those not installed are named
+	$(BIN)/python benchmarks/cam_speed.py
+
+samples: $(VENV)/.test  ## make sample_scans/ again from the packages it came from
+	$(BIN)/python sample_scans/make.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt
+	scripts/set-up $(PYTHON) $(VENV) all
+	touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt
+	scripts/set-up $(PYTHON) $(VENV) all,dev
+	touch $@ $(VENV)/.demo

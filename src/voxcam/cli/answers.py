@@ -1,0 +1,81 @@
+"""Answers on standard output: one JSON document, or a table for a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from voxcam.core.explanation import Explanation
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document and nothing else; numbers that are not finite become null."""
+    sys.stdout.write(json.dumps(_finite(document), indent=1, allow_nan=False) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table, as wide as the terminal allows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*[str(cell) for cell in row])
+    Console(soft_wrap=False, highlight=False).print(table)
+
+
+def print_line(text: str) -> None:
+    """Print one line for a person."""
+    sys.stdout.write(text + "\n")
+
+
+def explanation_document(explanation: Explanation) -> dict[str, Any]:
+    """Return what `explain` and `demo` answer as JSON."""
+    return {
+        "top_class": explanation.top_class,
+        "scores": dict(explanation.scores),
+        "logits": dict(explanation.logits),
+        "heatmaps": [
+            {
+                "class": heatmap.class_name,
+                "method": heatmap.method,
+                "layer": heatmap.layer,
+                "positive_evidence": not heatmap.is_empty,
+                "largest_logit": heatmap.largest,
+                "peak_mm_ras": None if heatmap.peak_mm is None else heatmap.peak_mm.round(3).tolist(),
+                "grid": list(heatmap.evidence.shape),
+            }
+            for heatmap in explanation.heatmaps
+        ],
+        "provenance": dict(explanation.provenance),
+    }
+
+
+def print_explanation(explanation: Explanation) -> None:
+    """Print scores and evidence for a person, the most probable class first."""
+    rows = []
+    for name in sorted(explanation.scores, key=lambda name: -explanation.scores[name]):
+        heatmaps = [h for h in explanation.heatmaps if h.class_name == name]
+        for heatmap in heatmaps[:1]:
+            peak = "" if heatmap.peak_mm is None else "({:.1f}, {:.1f}, {:.1f})".format(*heatmap.peak_mm)
+            rows.append((name, f"{explanation.scores[name]:.3f}", heatmap.summary, peak))
+        if not heatmaps:
+            rows.append((name, f"{explanation.scores[name]:.3f}", "not explained", ""))
+    print_table("", ("class", "probability", f"evidence ({explanation.methods[0]})", "peak, RAS mm"), rows)
+    print_line("Research use only, not for diagnosis. Evidence of the model, not of disease.")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if isinstance(value, dict):
+        return {str(key): _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

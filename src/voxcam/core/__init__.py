@@ -1,0 +1,1 @@
+"""The nouns: geometry, volume, window, heatmap, explanation. numpy and scipy only."""

@@ -1,0 +1,77 @@
+"""Maps of overlapping windows joined into one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from voxcam.core.geometry import Geometry, Shape
+
+# Of the window's length, as MONAI's sliding window inferer in its "gaussian" mode.
+SIGMA = 0.125
+
+
+class Stitching:
+    """Join window maps, each on its own grid of cells, on one grid over the whole volume.
+
+    Every place takes the weighted mean of the windows that saw it. The weight falls towards a
+    window's border as a Gaussian, because a network that pads sees the border worst. Where the
+    windows' cells and the whole grid's fall together values are taken over as they are; elsewhere
+    they are interpolated linearly between cell centres.
+
+    Parameters
+    ----------
+    geometry
+        The grid that the windows were cut from.
+    window
+        Voxels of a window along i, j, k.
+    cells
+        Cells of a window's map along i, j, k.
+    count
+        How many maps each window has (classes).
+    """
+
+    def __init__(self, geometry: Geometry, window: Shape, cells: Shape, count: int) -> None:
+        self.geometry, self.window, self.cells = geometry, window, cells
+        self.cell = np.array(window) / np.array(cells)
+        self.shape: Shape = tuple(  # type: ignore[assignment]
+            max(1, round(whole / size)) if whole == length else int(np.ceil(whole / size - 1e-6))
+            for whole, size, length in zip(geometry.shape, self.cell, window, strict=True)
+        )
+        self._sum = np.zeros((count, *self.shape), dtype=np.float64)
+        self._weight = np.zeros(self.shape, dtype=np.float64)
+
+    def add(self, maps: NDArray[np.float32], start: Sequence[int]) -> None:
+        """Add the maps (count, *cells) of the window whose first voxel is `start` (may be negative)."""
+        places, turns, weights = zip(*[self._along(axis, start[axis]) for axis in range(3)], strict=True)
+        if any(place.size == 0 for place in places):
+            return
+        here = np.einsum("ai,bj,ck,nijk->nabc", *turns, maps.astype(np.float64), optimize=True)
+        weight = np.einsum("a,b,c->abc", *weights)
+        region = tuple(slice(place[0], place[-1] + 1) for place in places)
+        self._sum[(slice(None), *region)] += weight * here
+        self._weight[region] += weight
+
+    def joined(self) -> tuple[NDArray[np.float32], Geometry]:
+        """Return the maps (count, *shape), NaN where no window lay, and their geometry."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            maps = np.where(self._weight > 0, self._sum / self._weight, np.nan)
+        return maps.astype(np.float32), self.geometry.window((0, 0, 0), self.cell, self.shape)
+
+    def _along(
+        self, axis: int, start: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+        """Return, along one axis, the cells in the window, how they mix the window's, and their weight."""
+        size, count, length = self.cell[axis], self.cells[axis], self.window[axis]
+        centres = (np.arange(self.shape[axis]) + 0.5) * size - start
+        places = np.flatnonzero((centres > 0) & (centres < length))
+        where = np.clip(centres[places] / size - 0.5, 0, count - 1)
+        mix = np.maximum(0, 1 - np.abs(where[:, None] - np.arange(count)[None, :]))
+        off_middle = (centres[places] - length / 2) / (SIGMA * length)
+        return places, mix, np.exp(-0.5 * off_middle**2)

@@ -1,0 +1,1 @@
+"""MONAI classifiers: reading a bundle without running it, preprocessing with affines, devices."""
