@@ -116,7 +116,8 @@ def _along(voxels: NDArray[Any], where: NDArray[np.float64], axis: int, *, neare
     held = np.clip(where, 0, last)
     if nearest:
         # Halves go up, as in ndimage; rint would send them to the even voxel.
-        return np.take(voxels, np.minimum(np.floor(held + 0.5), last).astype(np.intp), axis=axis)
+        at = np.minimum(np.floor(held + 0.5), last).astype(np.intp)
+        return np.asarray(np.take(voxels, at, axis=axis))
     # On a centre, but for rounding, the neighbour has no say: it may be NaN.
     held = np.where(np.abs(held - np.rint(held)) < 1e-6, np.rint(held), held)
     low, high = np.floor(held).astype(np.intp), np.ceil(held).astype(np.intp)

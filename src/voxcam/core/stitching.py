@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Of the window's length, as MONAI's sliding window inferer in its "gaussian" mode.
 SIGMA = 0.125
+HELD = 1e-6
 
 
 class Stitching:
@@ -71,7 +72,11 @@ class Stitching:
         size, count, length = self.cell[axis], self.cells[axis], self.window[axis]
         centres = (np.arange(self.shape[axis]) + 0.5) * size - start
         places = np.flatnonzero((centres > 0) & (centres < length))
-        where = np.clip(centres[places] / size - 0.5, 0, count - 1)
-        mix = np.maximum(0, 1 - np.abs(where[:, None] - np.arange(count)[None, :]))
+        where = centres[places] / size - 0.5
+        held = np.clip(where, 0, count - 1)
+        mix = np.maximum(0, 1 - np.abs(held[:, None] - np.arange(count)[None, :]))
         off_middle = (centres[places] - length / 2) / (SIGMA * length)
-        return places, mix, np.exp(-0.5 * off_middle**2)
+        weight = np.exp(-0.5 * off_middle**2)
+        # Past a window's outermost unit its value is only held on: any window that interpolates there wins.
+        weight[np.abs(where - held) > 1e-6] *= HELD
+        return places, mix, weight

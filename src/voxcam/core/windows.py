@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -26,8 +27,10 @@ class Window:
     function: WindowFunction = "LINEAR_EXACT"
 
     def __post_init__(self) -> None:
-        if not self.width > 0:
-            raise ValueError(f"a window's width is over 0, found {self.width}")
+        if not self.width > 0 or not math.isfinite(self.width + self.centre):
+            raise ValueError(
+                f"a window has a finite centre and a width over 0, found W {self.width} / L {self.centre}"
+            )
 
     @property
     def ends(self) -> tuple[float, float]:

@@ -1,0 +1,205 @@
+"""From a volume to evidence in the patient's millimetres, by networks that provably look at one thing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+import voxcam
+from voxcam import cam
+from voxcam.core.geometry import Geometry
+from voxcam.core.volume import Volume
+from voxcam.errors import Cancelled, ExplainError
+from voxcam.explain import explain, study_digest
+from voxcam.model.classifier import Classifier
+from voxcam.model.preprocessing import build_preprocessing
+from voxcam.model.tiling import Tiling
+
+TO_1_5_MM = {
+    "_target_": "Compose",
+    "transforms": [
+        {"_target_": "Orientationd", "keys": "image", "axcodes": "RAS"},
+        {"_target_": "Spacingd", "keys": "image", "pixdim": [1.5, 1.5, 1.5], "mode": "bilinear"},
+    ],
+}
+
+
+class Looker(torch.nn.Module):
+    """Logits: how bright the brightest cells are, how dark, and a class nothing speaks for."""
+
+    def __init__(self, rank: int = 3) -> None:
+        super().__init__()
+        convolution = torch.nn.Conv3d if rank == 3 else torch.nn.Conv2d
+        self.pool = torch.nn.AvgPool3d(4) if rank == 3 else torch.nn.AvgPool2d(4)
+        self.look = convolution(1, 2, 1, bias=False)
+        self.head = torch.nn.Linear(2, 3, bias=False)
+        with torch.no_grad():
+            self.look.weight.copy_(torch.tensor([1.0, -1.0]).reshape(self.look.weight.shape))
+            self.head.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        units = torch.relu(self.look(self.pool(x)))
+        return self.head(units.flatten(2).mean(-1))
+
+
+def _classifier(**changes: object) -> Classifier:
+    classifier = Classifier(
+        name="looker",
+        network=Looker().eval(),
+        classes=("bright", "dark", "never"),
+        preprocessing=build_preprocessing(TO_1_5_MM),
+        tiling=Tiling((16, 16, 16), 0.5),
+        activation="sigmoid",
+        default_layer="look",
+        device=torch.device("cpu"),
+    )
+    return replace(classifier, **changes)
+
+
+def _scan(orientation: str, tilt_deg: float = 0.0) -> tuple[Volume, np.ndarray, np.ndarray]:
+    """A scan in any orientation with a bright and a dark ball at known world points."""
+    turns = {"RAS": (0, 0, 0), "LPS": (0, 0, 180), "SRA": (90, 90, 0), "ASL": (0, 90, 90)}[orientation]
+    turn = Rotation.from_euler("xyz", turns, degrees=True) * Rotation.from_euler("y", tilt_deg, degrees=True)
+    spacing = np.array([0.9, 1.1, 2.5])
+    shape = (80, 60, 30)
+    affine = np.eye(4)
+    affine[:3, :3] = turn.as_matrix() @ np.diag(spacing)
+    affine[:3, 3] = np.array([7.0, -60.0, 210.0]) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    geometry = Geometry(shape, affine)
+    bright, dark = geometry.to_world([22, 20, 10]), geometry.to_world([58, 40, 20])
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), axis=-1)
+    world = geometry.to_world(index)
+    voxels = np.zeros(shape, np.float32)
+    voxels[np.linalg.norm(world - bright, axis=-1) < 6] = 100
+    voxels[np.linalg.norm(world - dark, axis=-1) < 6] = -100
+    return Volume(voxels, geometry, "CT", "HU"), bright, dark
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPS", "SRA", "ASL"])
+@pytest.mark.parametrize("tilt", [0.0, 9.0])
+def test_the_peak_lies_on_what_the_network_looks_at(orientation: str, tilt: float) -> None:
+    volume, bright, dark = _scan(orientation, tilt)
+    explanation = explain(volume, _classifier())
+    cell = 4 * 1.5
+    for name, truth in (("bright", bright), ("dark", dark)):
+        peak = explanation.heatmap(name).peak_mm
+        assert peak is not None
+        assert np.abs(peak - truth).max() <= cell / 2 + 0.75
+    assert explanation.heatmap("never").is_empty
+    assert explanation.heatmap("never").summary == "no positive evidence"
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "SRA"])
+def test_on_the_scans_own_grid_the_evidence_covers_the_same_voxels(orientation: str) -> None:
+    volume, bright, _ = _scan(orientation)
+    evidence = np.asarray(explain(volume, _classifier()).heatmap("bright").on(volume.geometry).voxels)
+    assert evidence.shape == volume.shape
+    inside = np.nan_to_num(evidence)
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in volume.shape], indexing="ij"), axis=-1)
+    centre = (volume.geometry.to_world(index) * inside[..., None]).sum(axis=(0, 1, 2)) / inside.sum()
+    assert np.abs(centre - bright).max() < 1.5
+
+
+def test_a_volume_seen_whole_gives_exactly_the_maps_of_the_engine() -> None:
+    rng = np.random.default_rng(0)
+    volume = Volume(rng.normal(size=(16, 20, 24)).astype(np.float32), Geometry((16, 20, 24), np.eye(4)))
+    classifier = _classifier(tiling=Tiling(), preprocessing=build_preprocessing(None))
+    explanation = explain(volume, classifier, methods=("grad-cam", "layer-cam"), layers=("look", "pool"))
+    maps = cam.class_maps(
+        classifier.network,
+        torch.from_numpy(volume.voxels)[None, None],
+        ["look", "pool"],
+        ["grad-cam", "layer-cam"],
+    )
+    for heatmap in explanation.heatmaps:
+        number = classifier.classes.index(heatmap.class_name)
+        engine = maps[heatmap.method, heatmap.layer][0, number].numpy()
+        assert np.allclose(heatmap.values, engine, atol=1e-6)
+        assert heatmap.evidence.geometry.same_grid(volume.geometry.coarsened(engine.shape))
+    assert len(explanation.heatmaps) == 3 * 2 * 2
+    assert explanation.windows is None
+
+
+def test_scores_of_explain_and_predict_are_the_same() -> None:
+    volume, _, _ = _scan("LPS")
+    classifier = _classifier()
+    explanation, prediction = explain(volume, classifier), classifier.predict(volume)
+    assert explanation.scores == pytest.approx(prediction.scores, rel=1e-6)
+    assert explanation.logits == pytest.approx(prediction.logits, rel=1e-6)
+    assert np.allclose(explanation.windows.scores, prediction.windows.scores, atol=1e-6)
+
+
+def test_a_2d_network_gives_one_map_over_all_slices() -> None:
+    volume, bright, dark = _scan("ASL")
+    flat = _classifier(network=Looker(rank=2).eval(), tiling=Tiling((-1, -1, -1), flat_axis=2))
+    explanation = explain(volume, flat)
+    for name, truth in (("bright", bright), ("dark", dark)):
+        peak = explanation.heatmap(name).peak_mm
+        assert peak is not None
+        assert np.abs(peak - truth).max() <= 3 + 3.0
+    assert explanation.heatmap("bright").evidence.geometry.spacing_mm[2] == pytest.approx(1.5)
+
+
+def test_classes_can_be_named_or_taken_from_the_top() -> None:
+    volume, _, _ = _scan("RAS")
+    classifier = _classifier()
+    assert explain(volume, classifier, classes=["dark"]).explained == ("dark",)
+    top = explain(volume, classifier, classes=2)
+    ranked = sorted(top.scores, key=lambda name: -top.scores[name])
+    assert set(top.explained) == set(ranked[:2])
+    assert top.classes == classifier.classes
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"methods": ["gradcam"]}, "no method is called 'gradcam'.*did you mean 'grad-cam'"),
+        ({"methods": []}, "no method asked for"),
+        ({"classes": ["brigth"]}, "no class is called 'brigth'.*did you mean 'bright'"),
+        ({"layers": ["lock"]}, "no layer 'lock'.*'look'"),
+        ({"layers": ["head"]}, "head"),
+    ],
+)
+def test_an_unknown_name_is_one_line_that_names_what_there_is(asked: dict, says: str) -> None:
+    volume, _, _ = _scan("RAS")
+    with pytest.raises(ExplainError, match=says) as error:
+        explain(volume, _classifier(), **asked)
+    assert "\n" not in str(error.value)
+
+
+def test_cancelling_stops_before_the_next_windows() -> None:
+    volume, _, _ = _scan("RAS")
+    calls = []
+
+    def stop(done: int, total: int) -> None:
+        calls.append(done)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        explain(volume, _classifier(), progress=stop)
+    assert calls == [0]
+
+
+def test_provenance_says_how_to_repeat_and_nothing_of_whom() -> None:
+    volume, _, _ = _scan("RAS")
+    provenance = explain(volume, _classifier(digests={"fingerprint": "f" * 64})).provenance
+    assert provenance["classifier"]["fingerprint"] == "f" * 64
+    assert provenance["preprocessing"][0].startswith("Orientation")
+    assert provenance["tiling"]["window"] == [16, 16, 16]
+    study = provenance["study"]
+    assert study["digest"] == study_digest(volume, study["salt"])
+    changed = volume.voxels.copy()
+    changed[0, 0, 0] += 1
+    assert study["digest"] != study_digest(replace(volume, voxels=changed), study["salt"])
+    again = explain(volume, _classifier()).provenance["study"]
+    assert again["digest"] != study["digest"], "a new salt each time: digests of one patient do not match up"
+
+
+def test_the_verb_works_whether_or_not_its_module_was_imported() -> None:
+    volume, _, _ = _scan("RAS")
+    by_package = voxcam.explain(volume, _classifier(), classes=["bright"])
+    assert by_package.scores == explain(volume, _classifier(), classes=["bright"]).scores
