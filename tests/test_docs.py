@@ -1,0 +1,37 @@
+"""The documents say what is true of the tree."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_every_module_stands_in_the_architecture_with_its_own_first_line() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    source = ROOT / "src" / "voxcam"
+    modules = {
+        str(path.relative_to(source)): path.read_text().split('"""')[1].splitlines()[0].rstrip(".")
+        for path in source.rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    listed = dict(re.findall(r"^\| `([\w/.]+)` \| (.+) \|$", text, flags=re.MULTILINE))
+    assert listed == modules, "run scripts/draw-architecture"
+
+
+def test_readme_and_documents_link_to_files_that_exist() -> None:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if not target.startswith("http"):
+                assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_every_method_and_command_is_documented() -> None:
+    from voxcam.cam import METHODS
+    from voxcam.cli.main import COMMANDS
+
+    methods = (ROOT / "docs" / "methods.md").read_text()
+    assert all(f"`{name}`" in methods for name in METHODS)
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"voxcam {name}" in readme for name in COMMANDS)
