@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from voxcam.io import Finding, Series, Study
 
 
 def scan(
@@ -20,23 +25,62 @@ def scan(
     with shown("scanning") as progress:
         study = scan_place(place, progress=progress)
     if as_json:
-        print_json(study.document())
+        print_json(_document(study))
         return 0
     rows = [
         (
             number,
-            series.modality or "?",
+            series.modality or series.format,
             " x ".join(str(n) for n in series.shape),
             " x ".join(f"{mm:.3g}" for mm in series.spacing_mm),
             series.description,
-            series.uid,
+            _whereabouts(series, place),
         )
         for number, series in enumerate(study.series)
     ]
-    print_table("", ("#", "modality", "voxels", "spacing mm", "description", "series"), rows)
+    print_table("", ("#", "modality", "voxels", "spacing mm", "description", "files"), rows)
     for number, series in enumerate(study.series):
         for finding in series.findings:
             print_line(f"series {number}: {finding.text}")
     for finding in study.findings:
         print_line(finding.text)
+    print_line(
+        f"{study.found} files found: {study.loaded} loaded, {study.skipped} skipped, {study.refused} refused"
+    )
     return 0
+
+
+def _whereabouts(series: Series, place: Path) -> str:
+    """Name the series' file below `place`, or its folder and how many files it has."""
+    first = series.files[0]
+    inside = first.relative_to(place) if first != place else Path(first.name)
+    return str(inside) if len(series.files) == 1 else f"{len(series.files)} in {inside.parent}"
+
+
+def _document(study: Study) -> dict[str, Any]:
+    return {
+        "series": [
+            {
+                "index": number,
+                "uid": series.uid,
+                "modality": series.modality,
+                "description": series.description,
+                "format": series.format,
+                "localizer": series.localizer,
+                "shape": list(series.shape),
+                "spacing_mm": list(series.spacing_mm),
+                "files": len(series.files),
+                "findings": _findings(series.findings),
+            }
+            for number, series in enumerate(study.series)
+        ],
+        "findings": _findings(study.findings),
+        "found": study.found,
+        "loaded": study.loaded,
+        "skipped": study.skipped,
+        "refused": study.refused,
+    }
+
+
+def _findings(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    return [{"kind": f.kind, "text": f.text, "count": f.count, "stops": f.stops} for f in findings]

@@ -1,0 +1,283 @@
+"""Each command as a user types it: what it writes, what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from bundles import DENSENET_3D, write_bundle
+
+from voxcam.cli.main import main
+
+ROOT = Path(__file__).parents[2]
+ABDOMEN = ROOT / "sample_scans" / "ct_abdomen_dicom"
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "tiny", classes=["healthy", "nodule"])
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small CT as NIfTI: air round a soft ball."""
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in (40, 36, 20)], indexing="ij"))
+    ball = np.linalg.norm((index - np.array([20, 18, 10]).reshape(3, 1, 1, 1)) * (2, 2, 3)[0], axis=0) < 20
+    image = nibabel.Nifti1Image(np.where(ball, 40, -1000).astype(np.int16), np.diag([2.0, 2.0, 3.0, 1.0]))
+    image.header.set_xyzt_units("mm")
+    path = tmp_path_factory.mktemp("scans") / "ct.nii.gz"
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.fixture
+def explained(scan: Path, bundle: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "explained"
+    assert main(["explain", str(scan), "--model", str(bundle), "--out", str(out), "--format", "nifti"]) == 0
+    return out
+
+
+def test_explain_writes_an_explanation_and_figures_and_answers_in_json(
+    scan: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "out"
+    arguments = [
+        "explain",
+        str(scan),
+        "--model",
+        str(bundle),
+        "--out",
+        str(out),
+        "--format",
+        "png,nifti",
+        "--json",
+    ]
+    code = main([*arguments, "--method", "grad-cam", "--method", "layer-cam", "--classes", "nodule"])
+    answer = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert sorted(answer["scores"]) == ["healthy", "nodule"]
+    assert {(h["class"], h["method"]) for h in answer["heatmaps"]} == {
+        ("nodule", "grad-cam"),
+        ("nodule", "layer-cam"),
+    }
+    written = {str(file.relative_to(out)) for file in out.rglob("*") if file.is_file()}
+    assert set(answer["files"]) == written
+    assert {"explanation.json", "heatmaps.npz", "volume.npz"} <= written
+    assert any(name.endswith(".png") for name in written)
+    maps = [out / name for name in written if name.endswith(".nii.gz")]
+    assert maps
+    assert all(np.allclose(nibabel.load(path).affine, nibabel.load(scan).affine) for path in maps)
+    assert not list(tmp_path.rglob(".landing-*"))
+
+
+def test_export_draws_the_same_from_the_saved_explanation_without_model_and_study(
+    explained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    for name in ("one", "two"):
+        assert main(["export", str(explained), "--out", str(tmp_path / name), "--format", "png,nifti"]) == 0
+    first = {
+        p.relative_to(tmp_path / "one"): p.read_bytes() for p in (tmp_path / "one").rglob("*") if p.is_file()
+    }
+    second = {
+        p.relative_to(tmp_path / "two"): p.read_bytes() for p in (tmp_path / "two").rglob("*") if p.is_file()
+    }
+    assert first == second
+    assert any(path.suffix == ".png" for path in first)
+
+
+def test_scan_lists_series_for_a_person_and_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", str(ABDOMEN)]) == 0
+    assert "512 x 512 x 20" in capsys.readouterr().out
+    assert main(["scan", str(ABDOMEN), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["series"][0]["shape"] == [512, 512, 20]
+    assert answer["found"] == answer["loaded"] + answer["skipped"] + answer["refused"] == 20
+
+
+def test_model_says_what_a_bundle_is(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", str(bundle), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["classes"] == ["healthy", "nodule"]
+    assert answer["input"] == {"modality": "CT", "unit": "HU"}
+    assert {"name": "class_layers.relu", "kind": "ReLU", "channels": 16, "grid": [4, 4, 4]} in answer[
+        "layers"
+    ]
+    assert main(["model", str(bundle)]) == 0
+    assert "nodule" in capsys.readouterr().out
+
+
+def _truncated_series(folder: Path) -> Path:
+    folder.mkdir()
+    for number, path in enumerate(sorted(ABDOMEN.iterdir())):
+        content = path.read_bytes()
+        (folder / path.name).write_bytes(content[: len(content) // 2] if number == 7 else content)
+    return folder
+
+
+def _two_series(folder: Path, scan: Path) -> Path:
+    folder.mkdir()
+    for name in ("a.nii.gz", "b.nii.gz"):
+        (folder / name).write_bytes(scan.read_bytes())
+    return folder
+
+
+def _as_mr(folder: Path, scan: Path) -> Path:
+    """The same scan with values no CT has: neither modality nor unit can be told."""
+    image = nibabel.load(scan)
+    folder.mkdir()
+    values = np.abs(np.asarray(image.dataobj)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, image.affine), folder / "mr.nii.gz")
+    return folder / "mr.nii.gz"
+
+
+BAD = {
+    "a missing place": ({"place": "nowhere"}, "found nothing"),
+    "no images": ({"place": "docs"}, "found none"),
+    "two series without a choice": ({"place": "two"}, "choose one"),
+    "a series that is not there": ({"place": "two", "--series": "7"}, "no series has index 7"),
+    "a scan the model does not fit": ({"place": "mr"}, "does not fit"),
+    "a truncated slice": ({"place": "cut"}, ""),
+    "an occupied output": ({"--out": "occupied"}, "exists already"),
+    "an output that cannot be written": ({"--out": "occupied/file/out"}, "cannot be written"),
+    "an unknown class": ({"--classes": "tumor"}, "no class is called 'tumor'"),
+    "an unknown method": ({"--method": "gradcam"}, "did you mean 'grad-cam'"),
+    "an unknown layer": ({"--layer": "layer4"}, "no layer 'layer4'"),
+    "an unknown format": ({"--format": "jpg"}, "no format is called 'jpg'"),
+    "an unknown device": ({"--device": "tpu"}, "no device is called 'tpu'"),
+    "no bundle": ({"--model": "nowhere"}, "expected the folder of a MONAI bundle"),
+    "a bundle that wants to run code": ({"--model": "hostile"}, "would run code"),
+}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, scan: Path) -> Path:
+    root = tmp_path_factory.mktemp("bad")
+    (root / "docs").mkdir()
+    (root / "docs" / "note.txt").write_text("nothing to see")
+    (root / "occupied").mkdir()
+    (root / "occupied" / "file").write_text("here before")
+    _two_series(root / "two", scan)
+    _as_mr(root / "mr", scan)
+    _truncated_series(root / "cut")
+    write_bundle(root / "hostile", DENSENET_3D, preprocessing="$__import__('os').system('touch marker')")
+    return root
+
+
+@pytest.mark.parametrize("what", list(BAD))
+def test_bad_input_is_one_line_exit_1_and_nothing_half_written(
+    what: str, places: Path, scan: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes, says = BAD[what]
+    options = {"place": str(scan), "--model": str(bundle), "--out": str(tmp_path / "out")}
+    for key, value in changes.items():
+        options[key] = str(places / value) if key in ("place", "--model", "--out") else value
+    place = options.pop("place")
+    before = sorted(places.rglob("*"))
+    code = main(["explain", place, *[part for pair in options.items() for part in pair]])
+    printed = capsys.readouterr()
+    assert code == 1
+    assert printed.out == ""
+    assert printed.err.startswith("voxcam: ")
+    assert printed.err.count("\n") == 1
+    assert says in printed.err
+    assert str(places) not in printed.err
+    assert not any(tmp_path.iterdir()), "nothing may be left behind"
+    assert sorted(places.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["scan", "nowhere"], 1),
+        (["model", "nowhere"], 1),
+        (["export", "nowhere", "--out", "new"], 1),
+        (["review", "nowhere"], 1),
+        (["explain"], 2),
+        (["explain", "a", "--no-such-option"], 2),
+        (["no-such-command"], 2),
+        (["--version"], 0),
+        (["--help"], 0),
+        (["explain", "--help"], 0),
+    ],
+)
+def test_exit_codes(
+    arguments: list[str],
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert main(arguments) == code
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    assert bool(printed.err) == (code != 0)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_interruption_ends_with_130_and_writes_nothing(
+    scan: Path,
+    bundle: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("voxcam.model.classifier.Classifier.batches", interrupt)
+    assert main(["explain", str(scan), "--model", str(bundle), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "voxcam: interrupted, nothing was written\n"
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_bug_ends_with_3_and_shows_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def bug(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("voxcam.io.scan", bug, raising=False)
+    assert main(["scan", str(ABDOMEN)]) == 3
+    assert "ZeroDivisionError: planted" in capsys.readouterr().err
+
+
+def test_review_says_why_no_window_can_be_opened(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert main(["review"]) == 1
+    assert "no display" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_demo_finds_the_real_tumour(tmp_path: Path) -> None:
+    """A new process, as a user starts it: the top class is right, the peak in or by the drawn mask."""
+    out = tmp_path / "demo"
+    run = subprocess.run(
+        [sys.executable, "-m", "voxcam", "demo", "--no-window", "--out", str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    document = json.loads((out / "explanation.json").read_text())
+    assert max(document["scores"], key=document["scores"].get) == "nodule"
+    assert list(out.rglob("*.png"))
+    from voxcam.core.explanation_folder import load
+    from voxcam.core.localisation import localise
+    from voxcam.io import read_mask
+    from voxcam.samples import sample_path
+
+    truth = localise(load(out).heatmap("nodule"), read_mask(sample_path("lung_tumour_ct_mask.nii.gz")))
+    assert truth.peak_distance_mm <= 5
+    assert truth.energy_in_mask > 3 * truth.mask_share
