@@ -121,9 +121,7 @@ def test_labels_halfway_between_voxels_step_evenly_on_both_paths():
     source = Geometry((12, 1, 1), np.eye(4))
     labels = np.arange(12, dtype=np.int16).reshape(12, 1, 1)
     aligned = Resampled(labels, source, source.coarsened((6, 1, 1)), nearest=True)
-    by_torch = torch.nn.functional.interpolate(
-        torch.arange(12.0)[None, None], size=6, mode="nearest-exact"
-    )
+    by_torch = torch.nn.functional.interpolate(torch.arange(12.0)[None, None], size=6, mode="nearest-exact")
     np.testing.assert_array_equal(np.asarray(aligned)[:, 0, 0], by_torch[0, 0])
     oblique = Resampled(labels, source, source.coarsened((6, 1, 1)), nearest=True)
     oblique._axes = None
@@ -173,8 +171,12 @@ def keys(draw, shape):
 @given(st.data())
 def test_every_basic_index_equals_indexing_the_whole_array(straight, nearest, data):
     source = Geometry((4, 3, 5), np.diag([2.0, 3, 1, 1]))
-    target = source.reordered((2, 0, 1), (True, False, True)).window((-1, 0.2, 0.3), (0.8, 0.5, 0.6), (7, 6, 5))
-    resampled = Resampled(noise(source.shape), source, target if straight else tilted(target, 20), nearest=nearest)
+    target = source.reordered((2, 0, 1), (True, False, True)).window(
+        (-1, 0.2, 0.3), (0.8, 0.5, 0.6), (7, 6, 5)
+    )
+    resampled = Resampled(
+        noise(source.shape), source, target if straight else tilted(target, 20), nearest=nearest
+    )
     assert (resampled._axes is not None) == straight
     whole = np.asarray(resampled)
     assert np.isfinite(whole).any()
@@ -188,7 +190,9 @@ def test_every_basic_index_equals_indexing_the_whole_array(straight, nearest, da
 @pytest.mark.parametrize("straight", [True, False])
 def test_an_index_of_nothing_gives_an_empty_array(nearest, straight):
     source = Geometry((4, 3, 5), np.eye(4))
-    resampled = Resampled(noise(source.shape), source, source if straight else tilted(source, 20), nearest=nearest)
+    resampled = Resampled(
+        noise(source.shape), source, source if straight else tilted(source, 20), nearest=nearest
+    )
     assert resampled[4:, 0].shape == (0, 5)
     assert resampled[:, 2:1, ::-1].shape == (4, 0, 5)
 
@@ -203,7 +207,8 @@ def test_an_index_out_of_bounds_is_an_index_error_as_in_numpy(key):
 
 
 @pytest.mark.parametrize(
-    "key", [True, np.True_, None, "a", 1.0, [0, 1], np.array([0, 1]), (slice(None), np.array([0])), (..., ...)]
+    "key",
+    [True, np.True_, None, "a", 1.0, [0, 1], np.array([0, 1]), (slice(None), np.array([0])), (..., ...)],
 )
 def test_an_index_beyond_the_basic_ones_is_refused_not_misread(key):
     source = Geometry((4, 3, 5), np.eye(4))

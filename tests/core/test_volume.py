@@ -94,7 +94,9 @@ def test_the_window_is_the_files_else_the_presets_else_of_the_values():
     assert Volume(voxels, geometry, "CT", "HU", own).window is own[0]
     assert Volume(voxels, geometry, "CT", "HU").window is PRESETS["CT"][0]
     assert Volume(voxels, geometry, "MR").window.name == "1-99 %"
-    assert Volume(voxels, geometry).on(geometry).window.ends == pytest.approx(np.percentile(range(1, 8), (1, 99)))
+    assert Volume(voxels, geometry).on(geometry).window.ends == pytest.approx(
+        np.percentile(range(1, 8), (1, 99))
+    )
 
 
 def test_nobody_shares_or_writes_the_default_source():

@@ -22,6 +22,7 @@ def demo(
     from voxcam.cli.window import show, why_no_window
     from voxcam.core.landing import free_place
     from voxcam.core.localisation import localise
+    from voxcam.export import ExportOptions
     from voxcam.io import read_mask
     from voxcam.samples import SAMPLES, model_path, sample_path
 
@@ -38,7 +39,7 @@ def demo(
     truth = localise(explanation.heatmap(FINDING), mask)
     where = "inside" if truth.peak_in_mask else f"{truth.peak_distance_mm:.1f} mm from"
     print_line(f"The peak of {FINDING!r} lies {where} the tumour as it was drawn by hand.")
-    files = write_results(explanation, place, ("png", "nifti"))
+    files = write_results(explanation, place, ("png", "nifti"), ExportOptions(mask=mask))
     print_line(f"{len(files)} files in {place}")
     reason = "--no-window was given" if no_window else why_no_window()
     if reason:

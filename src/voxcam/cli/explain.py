@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxcam.core.explanation import Explanation
+    from voxcam.export import ExportOptions
 
 
 def explain(  # noqa: PLR0913 - a command's options
@@ -64,7 +65,9 @@ def asked_classes(text: str) -> Sequence[str] | int | None:
     return [name.strip() for name in text.split(",")]
 
 
-def write_results(explanation: Explanation, out: Path, formats: Sequence[str]) -> list[str]:
+def write_results(
+    explanation: Explanation, out: Path, formats: Sequence[str], options: ExportOptions | None = None
+) -> list[str]:
     """Write the explanation and its exports to a new folder, whole or not at all; return the files' names."""
     from voxcam.core.landing import whole_folder
     from voxcam.export import FORMATS
@@ -72,5 +75,5 @@ def write_results(explanation: Explanation, out: Path, formats: Sequence[str]) -
     with whole_folder(out) as place:
         explanation.save(place)
         for name in formats:
-            FORMATS[name](explanation, place / name)
+            FORMATS[name](explanation, place / name, options)
         return sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
