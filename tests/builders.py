@@ -25,7 +25,7 @@ def rotation(angles):
 
 
 def affine_of(angles=(0, 0, 0), spacing=(0.8, 0.9, 2.5), origin=(-40.0, -30.0, 100.0), shear=(0.0, 0.0)):
-    """A (4, 4) affine to RAS mm a scanner could have: in-plane axes at a right angle, k leaning by `shear` mm.
+    """A (4, 4) affine to RAS mm a scanner could have: i and j at a right angle, k leaning by `shear` mm.
 
     Axes i, j, k point to L, P, S where angles are 0.
     """
@@ -67,12 +67,8 @@ def write_dicom_series(folder, voxels, affine=None, *, order=None, each=None, co
     paths = {}
     for number, k in enumerate(order):
         dataset = slice_dataset(voxels[:, :, k], affine, k, elements.get("Modality", "CT"))
-        for keyword, value in {
-            **shared,
-            "InstanceNumber": number + 1,
-            **elements,
-            **(each(k) if each else {}),
-        }.items():
+        own = {**shared, "InstanceNumber": number + 1, **elements, **(each(k) if each else {})}
+        for keyword, value in own.items():
             if value is None:
                 if keyword in dataset:
                     delattr(dataset, keyword)

@@ -132,7 +132,7 @@ def test_in_the_figure_left_is_left(
     )
     low, high = corners.min(axis=0), corners.max(axis=0)
     share = (high - truth) / (high - low)  # towards L, P and I, as a picture grows
-    # Of a turned or staggered scan the box in the world is larger than its picture. A flip would be off by 0.4.
+    # A turned or staggered scan has a larger box in the world than in the picture; a flip is off by 0.4.
     assert found == pytest.approx((share[across], share[down]), abs=0.1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from voxcam.core.geometry import Geometry
 from voxcam.core.stitching import Stitching
+from voxcam.core.volume import Volume
 
 
 def _starts(whole: int, size: int, step: int) -> list[int]:
@@ -92,3 +95,16 @@ def test_a_window_larger_than_the_volume_keeps_its_cells_in_place() -> None:
     )
     expected = np.clip(index[:, 0] + 3, 1.5, 13.5)
     assert joined[0, :, 0, 0] == pytest.approx(expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(shape=st.tuples(*[st.integers(10, 40)] * 3))
+def test_windows_over_the_whole_volume_leave_no_voxel_without_a_number(shape) -> None:
+    geometry = Geometry(shape, np.eye(4))
+    stitching = Stitching(geometry, (16, 16, 16), (4, 4, 4), 1)
+    axes = [_starts(n, 16, 8) if n > 16 else [-((16 - n) // 2)] for n in shape]
+    for start in itertools.product(*axes):
+        stitching.add(np.ones((1, 4, 4, 4), np.float32), start)
+    joined, grid = stitching.joined()
+    seen = Volume(joined[0], grid).on(geometry)
+    assert np.allclose(np.asarray(seen.voxels), 1)

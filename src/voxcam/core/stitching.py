@@ -71,7 +71,9 @@ class Stitching:
         """Return, along one axis, the cells in the window, how they mix the window's, and their weight."""
         size, count, length = self.cell[axis], self.cells[axis], self.window[axis]
         centres = (np.arange(self.shape[axis]) + 0.5) * size - start
-        places = np.flatnonzero((centres > 0) & (centres < length))
+        # Every cell that the window reaches into, also the last one, whose middle may lie past the end.
+        reach = size / 2 - 1e-6
+        places = np.flatnonzero((centres > -reach) & (centres < length + reach))
         where = centres[places] / size - 0.5
         held = np.clip(where, 0, count - 1)
         mix = np.maximum(0, 1 - np.abs(held[:, None] - np.arange(count)[None, :]))
