@@ -8,7 +8,7 @@ import platform
 import secrets
 import sys
 from importlib.metadata import version
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,33 +147,31 @@ def _stitch(
 
 def _provenance(
     volume: Volume, classifier: Classifier, prepared: Prepared, methods: Sequence[str], layers: Sequence[str]
-) -> MappingProxyType[str, Any]:
+) -> dict[str, Any]:
     """Return what another needs to repeat this, free of names, paths and dates of the study."""
     salt = secrets.token_hex(8)
-    return MappingProxyType(
-        {
-            "voxcam": voxcam.__version__,
-            "versions": {name: version(name) for name in ("torch", "monai", "numpy")},
-            "python": platform.python_version(),
-            "device": str(classifier.device),
-            "threads": torch.get_num_threads(),
-            "classifier": {
-                "name": classifier.name,
-                "version": str(classifier.card.get("version", "")),
-                **classifier.digests,
-            },
-            "preprocessing": list(classifier.preprocessing.steps),
-            "tiling": {
-                "window": list(classifier.tiling.window(prepared.geometry.shape)),
-                "overlap": classifier.tiling.overlap,
-                "windows": len(classifier.tiling.starts(prepared.geometry.shape)),
-            },
-            "methods": list(methods),
-            "layers": list(layers),
-            "study": {"salt": salt, "digest": study_digest(volume, salt), **dict(volume.source)},
-            "intended_use": "research use only, not for diagnosis; evidence of the model, not of disease",
-        }
-    )
+    return {
+        "voxcam": voxcam.__version__,
+        "versions": {name: version(name) for name in ("torch", "monai", "numpy")},
+        "python": platform.python_version(),
+        "device": str(classifier.device),
+        "threads": torch.get_num_threads(),
+        "classifier": {
+            "name": classifier.name,
+            "version": str(classifier.card.get("version", "")),
+            **classifier.digests,
+        },
+        "preprocessing": list(classifier.preprocessing.steps),
+        "tiling": {
+            "window": list(classifier.tiling.window(prepared.geometry.shape)),
+            "overlap": classifier.tiling.overlap,
+            "windows": len(classifier.tiling.starts(prepared.geometry.shape)),
+        },
+        "methods": list(methods),
+        "layers": list(layers),
+        "study": {"salt": salt, "digest": study_digest(volume, salt), **dict(volume.source)},
+        "intended_use": "research use only, not for diagnosis; evidence of the model, not of disease",
+    }
 
 
 def study_digest(volume: Volume, salt: str) -> str:

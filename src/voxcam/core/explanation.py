@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from voxcam.errors import ExplainError
@@ -59,7 +58,7 @@ class Explanation:
     heatmaps: tuple[Heatmap, ...]
     volume: Volume | None = None
     windows: Windows | None = None
-    provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,6 @@ from voxcam.core.landing import whole_folder
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.errors import ExportError, ReadError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FORMAT = 1
 
@@ -152,7 +149,7 @@ def _text(document: dict[str, Any]) -> str:
 
 def _as_plain(value: object) -> object:
     """Return what JSON knows in place of a read-only mapping or a numpy value."""
-    if isinstance(value, MappingProxyType):
+    if isinstance(value, Mapping):
         return dict(value)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
@@ -176,7 +173,7 @@ def _explanation(document: dict[str, Any], arrays: dict[str, Any], volume: Volum
         heatmaps,
         volume,
         windows,
-        MappingProxyType(document["provenance"]),
+        document["provenance"],
     )
 
 
@@ -192,7 +189,7 @@ def _saved_volume(document: dict[str, Any], place: Path) -> Volume | None:
         entry["modality"],
         entry["unit"],
         tuple(Window(**window) for window in entry["windows"]),
-        MappingProxyType(entry["source"]),
+        entry["source"],
         entry["inverted"],
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +46,7 @@ class Volume:
     modality: str = ""
     unit: str = ""
     windows: tuple[Window, ...] = ()
-    source: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    source: Mapping[str, Any] = field(default_factory=dict)
     inverted: bool = False
 
     def __post_init__(self) -> None:

@@ -1,0 +1,25 @@
+"""Reading: `scan` a place for series, `read` one of them to a `Volume`.
+
+Importing this package loads neither pydicom nor nibabel (half a second each); the first `scan` does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from voxcam.io.study import Finding, Progress, Series, Study
+
+__all__ = ["Finding", "Progress", "Series", "Study", "read", "read_mask", "scan"]
+
+if TYPE_CHECKING:
+    from voxcam.io.nifti import read_mask
+    from voxcam.io.places import read, scan
+
+_WHERE = {"scan": "voxcam.io.places", "read": "voxcam.io.places", "read_mask": "voxcam.io.nifti"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _WHERE:
+        return getattr(import_module(_WHERE[name]), name)
+    raise AttributeError(f"module 'voxcam.io' has no attribute {name!r}")

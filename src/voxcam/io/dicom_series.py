@@ -1,0 +1,131 @@
+"""From the headers of a place to its DICOM series."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from voxcam.io.identity import content_sample, salted
+from voxcam.io.slice_grid import arrange
+from voxcam.io.study import Finding, Series
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from voxcam.io.dicom_headers import Header
+    from voxcam.io.left_out import LeftOut
+
+SPACING_TOLERANCE_MM = 1e-3
+ORIENTATION_TOLERANCE = 1e-4
+
+
+def series_of(headers: Iterable[Header], left_out: Sequence[LeftOut]) -> list[Series]:
+    """Return the series, images before localizers, then by SeriesNumber; one grid each.
+
+    One SeriesInstanceUID becomes several where frame of reference, size, pixel spacing, plane, polarity
+    or kind (scout, magnitude, phase, ...) differ. An image without a place in the patient is a series
+    alone: nothing says how two of them would stack.
+    """
+    lost = [item for item in left_out if item.damaged and item.series_uid]
+    found = [_series(group, lost) for group in _groups(headers)]
+    return [series for _, series in sorted(found, key=lambda pair: pair[0])]
+
+
+def place_findings(headers: Sequence[Header], series: Sequence[Series]) -> list[Finding]:
+    """Return what is odd about the DICOM files of a place taken together."""
+    findings = []
+    studies, patients = {h.study_uid for h in headers}, {h.patient for h in headers}
+    if len(studies) > 1 or len(patients) > 1:
+        of = "one patient" if len(patients) == 1 else f"{len(patients)} patients"
+        text = f"the place holds {len(studies)} {'study' if len(studies) == 1 else 'studies'} of {of}"
+        findings.append(Finding("several-studies", text, len(studies)))
+    uids = Counter(s.uid for s in series if s.uid and s.headers and s.headers[0].placed)
+    for count in sorted(count for count in uids.values() if count > 1):
+        text = f"one series was taken apart into {count}: its images differ in plane, size or kind"
+        findings.append(Finding("taken-apart", text, count))
+    return findings
+
+
+def _groups(headers: Iterable[Header]) -> list[list[Header]]:
+    alike: dict[tuple[object, ...], list[list[Header]]] = defaultdict(list)
+    for header in sorted(headers, key=lambda h: str(h.file)):
+        # Without a UID, the folder is what holds slices together.
+        identity = header.series_uid or str(header.file.parent)
+        size = (header.rows, header.columns)
+        kind = (header.modality, header.photometric, header.apart, header.placed)
+        groups = alike[(identity, header.frame_of_reference, size, kind)]
+        near = next((g for g in groups if header.placed and _same_plane(g[0], header)), None)
+        if near is None:
+            groups.append([header])
+        else:
+            near.append(header)
+    return [group for groups in alike.values() for group in groups]
+
+
+def _same_plane(a: Header, b: Header) -> bool:
+    return (
+        _near(a.spacing_mm, b.spacing_mm, SPACING_TOLERANCE_MM)
+        and _near(a.detector_spacing_mm, b.detector_spacing_mm, SPACING_TOLERANCE_MM)
+        and _near(a.orientation, b.orientation, ORIENTATION_TOLERANCE)
+    )
+
+
+def _near(a: Sequence[float] | None, b: Sequence[float] | None, tolerance: float) -> bool:
+    if a is None or b is None:
+        return a is b
+    return all(abs(x - y) <= tolerance for x, y in zip(a, b, strict=True))
+
+
+def _series(group: list[Header], lost: Sequence[LeftOut]) -> tuple[tuple[object, ...], Series]:
+    """Return the series of a group, with what it is sorted by."""
+    grid = arrange(group)
+    ordered = [header for here in grid.slices for header in here]
+    first = ordered[0]
+    spacing = grid.geometry.spacing_mm
+    series = Series(
+        uid=first.series_uid,
+        key=_key(ordered),
+        modality=first.modality,
+        description=first.description,
+        shape=grid.geometry.shape,
+        spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        files=tuple(header.file for header in ordered),
+        format="dicom",
+        findings=(*_lost(first, lost), *grid.findings, *_value_findings(ordered)),
+        localizer=any(
+            word in first.apart for word in ("LOCALIZER", "REF_SURVIEW", "PATIENT_INFO", "DOSE_INFO")
+        ),
+        headers=tuple(ordered),
+    )
+    numbers = [h.instance_number or 0 for h in ordered]
+    number = first.series_number if first.series_number is not None else 2**31
+    return (series.localizer, number, series.uid, min(numbers), series.key), series
+
+
+def _key(ordered: Sequence[Header]) -> str:
+    """Hash of the images that make up the series; of their bytes where they have no UID."""
+    images = sorted({h.instance_uid or salted([content_sample(h.file)]) for h in ordered})
+    return salted([ordered[0].series_uid, *images])
+
+
+def _lost(header: Header, lost: Sequence[LeftOut]) -> list[Finding]:
+    count = sum(item.series_uid == header.series_uid for item in lost)
+    if not count:
+        return []
+    files = "1 file of this series is" if count == 1 else f"{count} files of this series are"
+    return [Finding("incomplete", f"{files} damaged or cut short: copy the series again", count, stops=True)]
+
+
+def _value_findings(ordered: Sequence[Header]) -> list[Finding]:
+    """Return what is odd about how stored pixels become values, and values grey."""
+    findings = []
+    first = ordered[0]
+    if any(h.slope == 0 for h in ordered):
+        findings.append(Finding("no-slope", "rescale slope is 0: taken as 1", len(ordered)))
+    if first.modality == "CT" and first.intercept is None and not first.has_modality_lut:
+        findings.append(
+            Finding("no-rescale", "CT without rescale: stored values are not known to be HU", len(ordered))
+        )
+    if first.has_voi_lut and not first.windows:
+        findings.append(Finding("voi-table", "the file proposes grey levels by a table, which is not used"))
+    return findings

@@ -1,0 +1,170 @@
+"""What a scan of a place found: series, and what is odd or missing about them. Headers only, no pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from voxcam.errors import ReadError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# Called with (done, total), from the thread that asked; it may raise `voxcam.errors.Cancelled` to stop.
+Progress = Callable[[int, int], None]
+
+Format = Literal["dicom", "nifti"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something odd or missing, said in words for a person: no names, no dates, no paths, no UIDs.
+
+    Parameters
+    ----------
+    kind
+        One short word to tell findings apart by, such as ``skipped``, ``missing-slices``, ``no-pixel-size``.
+    text
+        What was found, where, and what it means.
+    count
+        How many files or slices it concerns.
+    stops
+        The series cannot be read while this holds; `voxcam.read` raises it.
+    """
+
+    kind: str
+    text: str
+    count: int = 1
+    stops: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One stack of slices, or one file, that becomes one `Volume`.
+
+    Its text (`str`, `repr`) names neither patient nor place. `uid` and `description` may identify: they
+    are for the reader's own screen.
+
+    Parameters
+    ----------
+    uid
+        SeriesInstanceUID (0020,000E), or "" where the file has none. Series that were told apart by
+        plane or size share it; `key` never is shared.
+    key
+        Salted hash of what the series is made of: stands for it in provenance.
+    modality
+        DICOM's two letters (CT, MR, ...), or "" if unknown.
+    description
+        SeriesDescription (0008,103E): free text.
+    shape
+        Voxels along i, j, k, and time if there is any.
+    spacing_mm
+        Distance between neighbouring voxels along i, j, k; 1 where the file states none (a finding says so).
+    files
+        In the order of k. What a position holds twice is listed twice.
+    localizer
+        A scout: set apart, and not what `Study.choose` picks on its own.
+    headers
+        What the reader kept from the scan, one entry a file.
+    """
+
+    uid: str = field(repr=False)
+    key: str
+    modality: str
+    description: str = field(repr=False)
+    shape: tuple[int, ...]
+    spacing_mm: tuple[float, float, float]
+    files: tuple[Path, ...] = field(repr=False)
+    format: Format
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
+    localizer: bool = False
+    headers: tuple[Any, ...] = field(default=(), repr=False)
+
+    @property
+    def readable(self) -> bool:
+        """Whether no finding stops it from being read."""
+        return not any(finding.stops for finding in self.findings)
+
+    def __str__(self) -> str:
+        size = " x ".join(str(n) for n in self.shape)
+        spacing = " x ".join(f"{s:.4g}" for s in self.spacing_mm)
+        kind = " localizer" if self.localizer else ""
+        return f"{self.modality or self.format.upper()}{kind} {size} at {spacing} mm"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Everything a place holds; ``found == loaded + skipped + refused``.
+
+    Parameters
+    ----------
+    series
+        Series one can ask to read, images before localizers.
+    findings
+        About the place as a whole: kinds ``skipped`` and ``refused`` count files by reason.
+    found
+        Things met: files, and what is neither file nor readable folder.
+    loaded
+        Files that belong to a series.
+    skipped
+        Not images to look at: reports, structure sets, text, pipes.
+    refused
+        Images that cannot be read: damaged, or of a kind not supported.
+    """
+
+    series: tuple[Series, ...]
+    findings: tuple[Finding, ...]
+    found: int
+    loaded: int
+    skipped: int
+    refused: int
+
+    def choose(self, which: str | int | None = None) -> Series:
+        """Return the series asked for, or the only image series when nothing is asked.
+
+        Parameters
+        ----------
+        which
+            Index (``"0"``), UID, key, or a beginning of either that only one series has.
+
+        Raises
+        ------
+        ReadError
+            None, or more than one, is meant; the line lists what there is.
+        """
+        if not self.series:
+            raise ReadError(f"expected an image series, found none{self._left_out()}")
+        if which is None:
+            meant = [s for s in self.series if not s.localizer] or list(self.series)
+            if len(meant) != 1:
+                raise ReadError(
+                    f"{len(self.series)} series here, choose one by index or UID: {self._listing()}"
+                )
+            return meant[0]
+        asked = str(which).strip()
+        if asked.isdigit() and len(asked) < 6:
+            if int(asked) >= len(self.series):
+                raise ReadError(f"no series has index {int(asked)}, choose one of: {self._listing()}")
+            return self.series[int(asked)]
+        return self._by_identity(asked)
+
+    def _by_identity(self, asked: str) -> Series:
+        exact = [s for s in self.series if asked in (s.uid, s.key)]
+        begins = [s for s in self.series if asked and (s.uid.startswith(asked) or s.key.startswith(asked))]
+        meant = exact or begins
+        if len(meant) != 1:
+            # The asked text is not repeated: a UID may identify.
+            found = f"{len(meant)} series have" if meant else "no series has"
+            raise ReadError(f"{found} the UID asked for, choose one by index: {self._listing()}")
+        return meant[0]
+
+    def _listing(self) -> str:
+        return "; ".join(f"{index}: {series}" for index, series in enumerate(self.series))
+
+    def _left_out(self) -> str:
+        texts = [f.text for f in self.findings if f.kind in ("skipped", "refused")]
+        return f" ({'; '.join(texts)})" if texts else ""

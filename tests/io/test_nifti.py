@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from grids import poses
+from hypothesis import HealthCheck, given, settings
+
+from voxcam import io
+from voxcam.errors import ReadError
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_scans"
+NIBABEL_FILES = Path(nib.__file__).parent / "tests" / "data"
+
+
+def read(place):
+    return io.read(io.scan(place).choose())
+
+
+def kinds(findings):
+    return {finding.kind for finding in findings}
+
+
+def saved(path, voxels, affine=None, **header):
+    image = nib.Nifti1Image(voxels, np.eye(4) if affine is None else affine)
+    for name, value in header.items():
+        image.header[name] = value
+    nib.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        NIBABEL_FILES / "anatomical.nii",
+        NIBABEL_FILES / "functional.nii",
+        NIBABEL_FILES / "example4d.nii.gz",
+        NIBABEL_FILES / "example_nifti2.nii.gz",
+        SAMPLES / "mr_abdomen.nii.gz",
+        SAMPLES / "lung_tumour_ct.nii.gz",
+        SAMPLES / "ct_abdomen_labels.nii.gz",
+    ],
+    ids=lambda path: path.name,
+)
+def test_affine_and_values_agree_with_nibabel(path):
+    image = nib.load(path)
+    series = io.scan(path).choose()
+    volume = io.read(series)
+    np.testing.assert_array_equal(volume.affine, image.affine)
+    np.testing.assert_allclose(volume.voxels, image.get_fdata(), rtol=1e-6)
+    assert volume.voxels.shape == image.shape == series.shape
+
+
+@given(poses())
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_affine_comes_back(tmp_path, affine):
+    path = saved(tmp_path / "a.nii", np.zeros((2, 3, 4), np.int16), affine)
+    np.testing.assert_allclose(read(path).affine, affine, rtol=1e-6, atol=1e-4)
+
+
+def test_scaling_is_applied(tmp_path):
+    image = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    image.header.set_slope_inter(0.5, -3)
+    path = tmp_path / "a.nii.gz"
+    nib.save(image, path)
+    # nibabel scales down when it saves: what the file holds is what counts.
+    np.testing.assert_allclose(read(path).voxels, nib.load(path).get_fdata(), rtol=1e-6)
+    raw = bytearray(saved(tmp_path / "b.nii", np.arange(24, dtype=np.int16).reshape(2, 3, 4)).read_bytes())
+    raw[112:120] = np.array([2.0, 10.0], "<f4").tobytes()
+    (tmp_path / "b.nii").write_bytes(raw)
+    np.testing.assert_array_equal(read(tmp_path / "b.nii").voxels.ravel(), np.arange(24) * 2 + 10)
+
+
+def test_the_sform_goes_before_the_qform_and_a_difference_is_said(tmp_path):
+    image = nib.Nifti1Image(np.zeros((10, 10, 10), np.int16), np.eye(4))
+    image.set_sform(np.diag([2.0, 2, 2, 1]), 1)
+    image.set_qform(np.diag([2.0, 2, 2.5, 1]), 1)
+    nib.save(image, tmp_path / "a.nii")
+    series = io.scan(tmp_path).choose()
+    np.testing.assert_array_equal(io.read(series).affine, np.diag([2.0, 2, 2, 1]))
+    assert [f.text for f in series.findings] == ["sform and qform differ by up to 4.5 mm: the sform is taken"]
+
+
+def test_the_qform_is_taken_where_the_sform_has_no_code(tmp_path):
+    affine = np.array([[0, -2.0, 0, 5], [2, 0, 0, 6], [0, 0, 3, 7], [0, 0, 0, 1]])
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4))
+    image.set_sform(np.eye(4), 0)
+    image.set_qform(affine, 1)
+    nib.save(image, tmp_path / "a.nii")
+    volume = read(tmp_path)
+    np.testing.assert_allclose(volume.affine, affine, atol=1e-5)
+    assert volume.source["spacing_from"] == "qform"
+    assert volume.geometry.frame == "patient"
+
+
+def test_a_file_without_orientation_is_of_unknown_frame(tmp_path):
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), None)
+    image.header.set_zooms((1, 2, 3))
+    nib.save(image, tmp_path / "a.nii")
+    volume = read(tmp_path)
+    assert volume.geometry.frame == "unknown"
+    np.testing.assert_array_equal(volume.affine, nib.load(tmp_path / "a.nii").affine)
+    assert "left and right are not known" in volume.source["findings"][0]
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("meter", 1000), ("micron", 0.001), ("mm", 1), ("unknown", 1)])
+def test_lengths_are_turned_into_mm(unit, factor, tmp_path):
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.diag([2.0, 3, 4, 1]))
+    image.header.set_xyzt_units(unit)
+    nib.save(image, tmp_path / "a.nii")
+    series = io.scan(tmp_path).choose()
+    assert series.spacing_mm == pytest.approx(np.array([2, 3, 4]) * factor)
+    assert ("not-mm" in kinds(series.findings)) == (factor != 1)
+
+
+def test_time_is_the_last_axis_and_a_single_moment_is_dropped(tmp_path):
+    voxels = np.arange(120, dtype=np.int16).reshape(2, 3, 4, 5)
+    assert read(saved(tmp_path / "a.nii", voxels)).voxels.shape == (2, 3, 4, 5)
+    single = read(saved(tmp_path / "b.nii", voxels[..., :1]))
+    np.testing.assert_array_equal(single.voxels, voxels[..., 0])
+
+
+def test_a_flat_image_is_one_voxel_deep(tmp_path):
+    assert read(saved(tmp_path / "a.nii", np.zeros((5, 6), np.uint8))).shape == (5, 6, 1)
+
+
+@pytest.mark.parametrize(
+    ("voxels", "reason"),
+    [
+        (np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")]), "colour NIfTI"),
+        (np.zeros((2, 2, 2), np.complex64), "complex"),
+        (np.zeros((2, 2, 2, 1, 3), np.float32), "vectors"),
+        (np.zeros((2, 2, 2, 2, 3), np.float32), "more than four dimensions"),
+    ],
+)
+def test_what_is_not_one_real_value_a_voxel_is_refused(voxels, reason, tmp_path):
+    study = io.scan(saved(tmp_path / "a.nii.gz", voxels))
+    assert (study.found, study.refused) == (1, 1)
+    assert reason in study.findings[0].text
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0])
+def test_an_affine_that_cannot_be_is_refused(bad, tmp_path):
+    path = saved(tmp_path / "a.nii", np.zeros((2, 2, 2), np.int16), np.diag([1.0, 1, 1, 1]))
+    raw = bytearray(path.read_bytes())
+    raw[280:296] = np.array([bad, 0, 0, 0], "<f4").tobytes()  # srow_x
+    path.write_bytes(raw)
+    assert "not finite and invertible" in io.scan(path).findings[0].text
+
+
+def test_ct_is_told_by_its_values_and_said():
+    volume = read(SAMPLES / "lung_tumour_ct.nii.gz")
+    assert (volume.modality, volume.unit) == ("CT", "HU")
+    assert "taken for CT in HU by its values" in volume.source["findings"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [(-400, 300), (-4096, 4095), (-1000.5, 300), (-1000, -600)],
+    ids=["no air", "phase", "fractions", "nothing but air"],
+)
+def test_other_values_are_not_taken_for_hu(values, tmp_path):
+    dtype = np.float32 if any(v % 1 for v in values) else np.int16
+    volume = read(saved(tmp_path / "a.nii", np.array(values, dtype).reshape(2, 1, 1)))
+    assert (volume.modality, volume.unit) == ("", "")
+
+
+def test_voxels_without_a_number_are_counted(tmp_path):
+    voxels = np.ones((10, 10, 1), np.float32)
+    voxels[0, 0] = np.nan
+    assert read(saved(tmp_path / "a.nii", voxels)).source["findings"] == [
+        "1 % of voxels hold no finite number"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "high", "kept"),
+    [(np.uint16, 900, np.int16), (np.int32, 70000, np.float32), (np.float64, 0.5, np.float32)],
+)
+def test_voxels_are_kept_as_int16_or_float32(dtype, high, kept, tmp_path):
+    image = nib.Nifti1Image(np.full((2, 2, 2), high, dtype), np.eye(4), dtype=dtype)
+    nib.save(image, tmp_path / "a.nii")
+    volume = read(tmp_path)
+    assert volume.voxels.dtype == kept
+    assert volume.voxels.max() == high
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_file_cut_short_is_an_error_of_one_line(name, tmp_path):
+    voxels = np.random.default_rng(0).integers(0, 9999, (20, 20, 20)).astype(np.int16)
+    path = saved(tmp_path / name, voxels)
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(ReadError, match="damaged or cut short") as caught:
+        read(path)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_pair_of_files_is_refused_with_a_way_out(tmp_path):
+    nib.save(nib.Nifti1Pair(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.hdr")
+    study = io.scan(tmp_path)
+    assert (study.found, study.skipped, study.refused) == (2, 1, 1)
+    assert "convert it to one .nii" in study.findings[0].text
+
+
+def test_a_mask_is_labels_on_the_grid_of_its_file():
+    mask = io.read_mask(SAMPLES / "lung_tumour_ct_mask.nii.gz")
+    assert mask.unit == "label"
+    assert set(np.unique(mask.voxels)) == {0, 1}
+    assert mask.geometry.same_grid(read(SAMPLES / "lung_tumour_ct.nii.gz").geometry)
+
+
+def test_a_mask_of_fractions_time_or_another_format_is_an_error(tmp_path):
+    with pytest.raises(ReadError, match="expected whole numbers"):
+        io.read_mask(saved(tmp_path / "a.nii", np.full((2, 2, 2), 0.5, np.float32)))
+    with pytest.raises(ReadError, match="expected whole numbers"):
+        io.read_mask(saved(tmp_path / "b.nii", np.full((2, 2, 2), np.nan, np.float32)))
+    with pytest.raises(ReadError, match="three dimensions"):
+        io.read_mask(saved(tmp_path / "c.nii", np.zeros((2, 2, 2, 2), np.uint8)))
+    with pytest.raises(ReadError, match="another kind of file"):
+        io.read_mask(SAMPLES / "chest_xray.dcm")
+    with pytest.raises(ReadError, match="no file to open"):
+        io.read_mask(tmp_path / "nothing.nii")
+
+
+def test_a_float_mask_of_whole_numbers_is_taken(tmp_path):
+    mask = io.read_mask(saved(tmp_path / "a.nii", np.full((2, 2, 2), 300, np.float32)))
+    assert (mask.voxels == 300).all()
+    assert mask.voxels.dtype.kind == "i"
+
+
+def test_two_files_of_one_grid_have_two_keys(tmp_path):
+    voxels = np.zeros((40, 40, 40), np.int16)
+    saved(tmp_path / "a.nii", voxels)
+    voxels[20, 20, 20] = 7
+    saved(tmp_path / "b.nii", voxels)
+    first, second = io.scan(tmp_path).series
+    assert first.key != second.key
