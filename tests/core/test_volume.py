@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pickle
+
 import grids
 import nibabel as nib
 import numpy as np
@@ -99,7 +101,7 @@ def test_the_window_is_the_files_else_the_presets_else_of_the_values():
     )
 
 
-def test_nobody_shares_or_writes_the_default_source():
-    source = Volume(np.zeros((1, 1, 1)), Geometry((1, 1, 1), np.eye(4))).source
-    with pytest.raises(TypeError):
-        source["format"] = "DICOM"
+def test_no_two_volumes_share_a_source_and_a_volume_travels_to_another_process():
+    one, two = (Volume(np.zeros((1, 1, 1)), Geometry((1, 1, 1), np.eye(4))) for _ in range(2))
+    assert one.source is not two.source
+    assert pickle.loads(pickle.dumps(one)).geometry.same_grid(one.geometry)

@@ -173,7 +173,7 @@ def _explanation(document: dict[str, Any], arrays: dict[str, Any], volume: Volum
         heatmaps,
         volume,
         windows,
-        document["provenance"],
+        dict(document["provenance"]),
     )
 
 
@@ -189,7 +189,7 @@ def _saved_volume(document: dict[str, Any], place: Path) -> Volume | None:
         entry["modality"],
         entry["unit"],
         tuple(Window(**window) for window in entry["windows"]),
-        entry["source"],
+        dict(entry["source"]),
         entry["inverted"],
     )
 
