@@ -1,0 +1,55 @@
+"""Borrow a network: run it in evaluation mode, and leave it as it was found."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from voxcam.errors import ExplainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import nn
+
+
+@contextmanager
+def as_found(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Hold `network` in evaluation mode without a graph, and put everything back at the end.
+
+    Put back, also after an exception: the training flag of every submodule (they may differ), the
+    caller's grad and inference mode, and the random state of the CPU and of `device`, so that a
+    network that draws numbers even in evaluation gives the same map twice. Flags are set one by one,
+    not by `eval()`: some networks merge or freeze weights there.
+
+    A network is not shared: no other thread may run it meanwhile.
+    """
+    flags = [(module, module.training) for module in network.modules()]
+    with torch.inference_mode(False), torch.no_grad(), _random_state_kept(device):
+        try:
+            for module, _ in flags:
+                module.training = False
+            yield
+        finally:
+            for module, training in flags:
+                module.training = training
+
+
+def plain(inputs: Tensor) -> Tensor:
+    """Return `inputs` (B, C, *space) as a tensor that can enter a graph; call it inside `as_found`."""
+    if inputs.ndim < 3:
+        raise ExplainError(f"expected inputs (B, C, *space), found shape {tuple(inputs.shape)}")
+    # Subclasses (MONAI's MetaTensor) are slow and know no vmap; inference tensors know no graph.
+    bare = inputs.as_subclass(Tensor).detach()
+    return bare.clone() if bare.is_inference() else bare
+
+
+@contextmanager
+def _random_state_kept(device: torch.device) -> Iterator[None]:
+    # MPS reads its generator's state without a device index, which fork_rng does not know.
+    forked = [] if device.type in ("cpu", "mps", "meta") else [device]
+    with torch.random.fork_rng(devices=forked, device_type=device.type if forked else None):
+        yield
