@@ -1,0 +1,1 @@
+"""VoxCAM in napari. The only folder that knows napari and Qt."""

@@ -1,0 +1,64 @@
+"""How evidence is looked at, what runs, and a class as the table shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the evidence is looked at.
+
+    Parameters
+    ----------
+    method, layer
+        Which heatmaps; "" for the explanation's first.
+    shown
+        Classes whose heatmap is on.
+    threshold
+        Share of the range, 0 to under 1, up to which nothing is shown.
+    opacity
+        0..1.
+    shared_range
+        All classes on one range (0 to the highest evidence of any), or each on its own.
+    hidden
+        All evidence off, in one stroke; `shown` is kept.
+    """
+
+    method: str = ""
+    layer: str = ""
+    shown: frozenset[str] = frozenset()
+    threshold: float = 0.0
+    opacity: float = 0.8
+    shared_range: bool = True
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Running:
+    """The work under way: `done` of `total` steps (0 while unknown), and whether it was told to stop."""
+
+    what: str
+    done: int = 0
+    total: int = 0
+    stopping: bool = False
+
+    @property
+    def words(self) -> str:
+        """One line for the screen."""
+        if self.stopping:
+            return "stopping after this step"
+        return f"{self.what}: {self.done} of {self.total}" if self.total else f"{self.what} ..."
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class as the table shows it; `evidence` is in words, `explained` tells whether it has a heatmap."""
+
+    name: str
+    score: float
+    explained: bool
+    shown: bool
+    empty: bool
+    colours: str
+    evidence: str

@@ -1,0 +1,272 @@
+"""The parts of the dock: scan, classifier, evidence. Thin views: they show the review and ask by signal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QLabeledDoubleSlider
+
+from voxcam.core.windows import PRESETS
+from voxcam.plugin.appearance import volume_words
+from voxcam.plugin.class_table import ClassTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from voxcam.core.windows import Window
+    from voxcam.plugin.review import Review
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+PLANE_KEYS = (("Axial", "A"), ("Coronal", "C"), ("Sagittal", "S"))
+
+
+class ScanPanel(QWidget):  # type: ignore[misc]
+    """Which scan is open, its window, and the plane."""
+
+    file_asked = Signal()
+    folder_asked = Signal()
+    layer_asked = Signal()
+    window_asked = Signal(object)
+    plane_asked = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        column = _column(self, "Scan")
+        self.words = _quiet("no scan open")
+        column.addWidget(self.words)
+        row = QHBoxLayout()
+        for text, tip, signal in (
+            ("File…", "Open one file: DICOM or NIfTI", self.file_asked),
+            ("Folder…", "Open a folder of DICOM or NIfTI files (its largest series)", self.folder_asked),
+            ("From layer", "Read the scan of the selected layer, opened by VoxCAM", self.layer_asked),
+        ):
+            row.addWidget(_button(text, tip, signal))
+        column.addLayout(row)
+        self.windows = QComboBox()
+        self.windows.setToolTip("Window: width and level of the grey values")
+        self.windows.activated.connect(lambda n: self.window_asked.emit(self.windows.itemData(n)))
+        column.addWidget(self.windows)
+        row, self.planes = QHBoxLayout(), []
+        for through, (plane, key) in enumerate(PLANE_KEYS):
+            button = QPushButton(plane)
+            button.setToolTip(f"Show {plane.lower()} slices (key {key})")
+            button.clicked.connect(lambda _=False, n=through: self.plane_asked.emit(n))
+            row.addWidget(button)
+            self.planes.append(button)
+        column.addLayout(row)
+
+    def show_review(self, review: Review) -> None:
+        """Show the open scan and its windows."""
+        volume = review.volume
+        self.words.setText("no scan open" if volume is None else volume_words(volume))
+        self.windows.setEnabled(volume is not None)
+        for button in self.planes:
+            button.setEnabled(volume is not None and min(volume.shape) > 1)
+        self.windows.clear()
+        if volume is None:
+            return
+        offered = [*volume.windows, *(PRESETS["CT"] if volume.unit == "HU" else ())]
+        for window in _distinct([volume.window, *offered]):
+            self.windows.addItem(str(window), window)
+
+
+class ClassifierPanel(QWidget):  # type: ignore[misc]
+    """Which classifier, where it runs, and the run."""
+
+    bundle_asked = Signal(object)  # a path, or None to browse
+    device_asked = Signal(str)
+    run_asked = Signal()
+    cancel_asked = Signal()
+
+    def __init__(self, bundles: Mapping[str, Path]) -> None:
+        super().__init__()
+        column = _column(self, "Classifier")
+        row = QHBoxLayout()
+        self.bundles = QComboBox()
+        self.bundles.setPlaceholderText("choose a classifier")
+        self.bundles.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
+        for title, path in bundles.items():
+            self.bundles.addItem(title, path)
+        self.bundles.addItem("Browse for a MONAI bundle…", None)
+        self.bundles.setCurrentIndex(-1)
+        self.bundles.activated.connect(lambda n: self.bundle_asked.emit(self.bundles.itemData(n)))
+        row.addWidget(self.bundles, 1)
+        self.devices = QComboBox()
+        self.devices.addItems(DEVICES)
+        self.devices.setToolTip("Where the network runs; auto takes CUDA where there is one")
+        self.devices.currentTextChanged.connect(self.device_asked)
+        row.addWidget(self.devices)
+        column.addLayout(row)
+        self.words = _quiet("")
+        column.addWidget(self.words)
+        row = QHBoxLayout()
+        self.run = _button("Run", "Score the scan and find the evidence for every class", self.run_asked)
+        self.cancel = _button("Cancel", "Stop at the next step", self.cancel_asked)
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        for widget, stretch in ((self.run, 1), (self.cancel, 1)):
+            row.addWidget(widget, stretch)
+        column.addLayout(row)
+        column.addWidget(self.bar)
+
+    def show_bundle(self, review: Review, words: str) -> None:
+        """Show the chosen bundle, and `words` about it."""
+        # Compared here: Qt compares paths by identity.
+        paths = [self.bundles.itemData(n) for n in range(self.bundles.count())]
+        at = paths.index(review.bundle) if review.bundle in paths[:-1] else -1
+        if at < 0 and review.bundle is not None:
+            at = self.bundles.count() - 1
+            self.bundles.insertItem(at, review.bundle.name, review.bundle)
+        self.bundles.setCurrentIndex(at)
+        self.words.setText(words)
+        self.words.setVisible(bool(words))
+
+    def show_running(self, review: Review) -> None:
+        """Show how far the run is."""
+        running = review.running
+        self.run.setEnabled(running is None)
+        self.cancel.setEnabled(running is not None and not running.stopping)
+        self.bar.setRange(0, running.total if running else 1)
+        self.bar.setValue(running.done if running else 0)
+        self.run.setText("Run" if running is None else running.words)
+
+
+class EvidencePanel(QWidget):  # type: ignore[misc]
+    """The classes, and how their evidence is looked at."""
+
+    method_asked = Signal(str)
+    layer_asked = Signal(str)
+    threshold_asked = Signal(float)
+    opacity_asked = Signal(float)
+    shared_asked = Signal(bool)
+    jump_asked = Signal()
+    hide_asked = Signal(bool)
+    export_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        column = _column(self, "Evidence")
+        self.methods, self.layers = QComboBox(), QComboBox()
+        self.methods.setToolTip("Method; those listed come from one run")
+        self.layers.setToolTip("Layer of the network; another than the default needs a run")
+        self.methods.textActivated.connect(self.method_asked)
+        self.layers.textActivated.connect(lambda text: self.layer_asked.emit(text.removesuffix(" (not run)")))
+        row = QHBoxLayout()
+        for box in (self.methods, self.layers):
+            box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
+            row.addWidget(box, 1)
+        column.addLayout(row)
+        self.table = ClassTable()
+        column.addWidget(self.table, 1)
+        self.threshold = _slider(0, 0.95)
+        self.opacity = _slider(0, 1)
+        grid = QGridLayout()
+        for line, (text, slider, tip, signal) in enumerate(
+            (
+                (
+                    "threshold",
+                    self.threshold,
+                    "Share of the range up to which nothing is shown",
+                    self.threshold_asked,
+                ),
+                ("opacity", self.opacity, "Opacity of the strongest evidence", self.opacity_asked),
+            )
+        ):
+            slider.setToolTip(tip)
+            slider.valueChanged.connect(signal)
+            grid.addWidget(QLabel(text), line, 0)
+            grid.addWidget(slider, line, 1)
+        column.addLayout(grid)
+        self.shared = QCheckBox("one range for all classes")
+        self.shared.setToolTip("Off: every class reaches its full colour, however weak its evidence")
+        self.shared.toggled.connect(self.shared_asked)
+        column.addWidget(self.shared)
+        row = QHBoxLayout()
+        self.jump = _button("Hottest slice", "Step to the peak of the chosen class (key J)", self.jump_asked)
+        self.hide_all = QPushButton("Hide")
+        self.hide_all.setCheckable(True)
+        self.hide_all.setToolTip("Hide all evidence, or show it again (key E)")
+        self.hide_all.clicked.connect(self.hide_asked)
+        self.export = _button("Export figure…", "Save the slice and its evidence as a PNG", self.export_asked)
+        for widget in (self.jump, self.hide_all, self.export):
+            row.addWidget(widget)
+        column.addLayout(row)
+
+    def show_review(self, review: Review) -> None:
+        """Show classes, method, layer and look."""
+        explanation, look = review.explanation, review.look
+        self.setEnabled(explanation is not None)
+        computed = explanation.layers if explanation else ()
+        _choices(self.methods, explanation.methods if explanation else (), look.method)
+        more = [f"{name} (not run)" for name in review.layers if name not in computed]
+        _choices(self.layers, [*computed, *more], look.layer)
+        self.table.show_rows(review.rows)
+        for slider, value in ((self.threshold, look.threshold), (self.opacity, look.opacity)):
+            _quietly(slider, "setValue", value)
+        _quietly(self.shared, "setChecked", look.shared_range)
+        _quietly(self.hide_all, "setChecked", look.hidden)
+
+
+def _column(widget: QWidget, title: str) -> QVBoxLayout:
+    column = QVBoxLayout(widget)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(4)
+    heading = QLabel(title)
+    heading.setStyleSheet("font-weight: bold")
+    column.addWidget(heading)
+    return column
+
+
+def _quiet(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setStyleSheet("color: #9a9fa8")
+    return label
+
+
+def _button(text: str, tip: str, signal: Signal) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda _=False: signal.emit())
+    return button
+
+
+def _slider(low: float, high: float) -> QLabeledDoubleSlider:
+    slider = QLabeledDoubleSlider(Qt.Horizontal)
+    slider.setRange(low, high)
+    slider.setSingleStep(0.01)
+    slider.setDecimals(2)
+    return slider
+
+
+def _choices(box: QComboBox, names: Sequence[str], current: str) -> None:
+    if [box.itemText(n) for n in range(box.count())] != list(names):
+        box.clear()
+        box.addItems(list(names))
+    box.setCurrentText(current)
+
+
+def _quietly(widget: QWidget, setter: str, value: object) -> None:
+    """Set without the widget telling: it was told."""
+    widget.blockSignals(True)
+    getattr(widget, setter)(value)
+    widget.blockSignals(False)
+
+
+def _distinct(windows: Sequence[Window]) -> list[Window]:
+    return list(dict.fromkeys(windows))

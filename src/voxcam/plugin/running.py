@@ -1,0 +1,186 @@
+"""Work off the window's thread: reading a scan, and loading a classifier and explaining with it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from voxcam.errors import Cancelled, VoxcamError
+from voxcam.plugin.review import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from voxcam.core.explanation import Explanation
+    from voxcam.core.volume import Volume
+    from voxcam.export.view import FigureOptions
+    from voxcam.model.classifier import Classifier
+    from voxcam.plugin.review import Review
+
+    Progress = Callable[[int, int], None]
+
+log = logging.getLogger(__name__)
+
+
+class Runner(QObject):  # type: ignore[misc]
+    """Run one job at a time in a thread of its own, and bring progress and result back to the window's.
+
+    It has no Qt parent: the thread may outlive the window, and still finds its signals there.
+    """
+
+    _progressed = Signal(int, int, int)
+    _ended = Signal(int, object, object)
+
+    def __init__(self, review: Review) -> None:
+        super().__init__()
+        self.review, self.closed = review, False
+        self._classifiers = Classifiers()
+        self._thread: threading.Thread | None = None
+        self._progressed.connect(self._on_progress)
+        self._ended.connect(self._on_end)
+
+    def read(self, place: Path, series: str | int | None = None) -> None:
+        """Read a scan and open it."""
+        ticket = self.review.start_reading()
+        self._start(ticket, lambda progress: read_place(place, series, progress), self.review.finish_reading)
+
+    def explain(self) -> None:
+        """Explain the open study by the chosen classifier."""
+        ticket, review = self.review.start(), self.review
+        volume, bundle = review.volume, review.bundle
+        if ticket is None or volume is None or bundle is None:
+            return
+        layers = (review.asked_layer,) if review.asked_layer else None
+        device, classifiers = review.device, self._classifiers
+
+        def job(progress: Progress) -> Explanation:
+            classifier = classifiers.load(bundle, device)
+            progress(0, 0)
+            return explain_study(volume, classifier, layers, progress)
+
+        self._start(ticket, job, self._finish_explaining)
+
+    def write_figure(self, target: Path, class_name: str, options: FigureOptions) -> None:
+        """Draw the open explanation and write it to `target`."""
+        explanation, volume = self.review.explanation, self.review.volume
+        if explanation is None or self.review.running is not None:
+            return
+        ticket = self.review.start_writing()
+
+        def job(progress: Progress) -> str:
+            from voxcam.export.figure import figure, write_figure
+
+            look: FigureOptions = {**options, "volume": volume}
+            write_figure(figure(explanation, class_name, **look), target)
+            return target.name
+
+        self._start(ticket, job, self.review.finish_writing)
+
+    def close(self) -> None:
+        """Stop the work and listen no more; the thread ends by itself at its next step."""
+        self.closed = True
+        self.review.cancel()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the thread; whether it has ended."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return self._thread is None or not self._thread.is_alive()
+
+    def _start(
+        self, ticket: int, job: Callable[[Progress], Any], finish: Callable[[int, Any], object]
+    ) -> None:
+        def progress(done: int, total: int) -> None:
+            if self.closed or not self.review.wants(ticket):
+                raise Cancelled
+            self._progressed.emit(ticket, done, total)
+
+        def work() -> None:
+            try:
+                outcome = job(progress)
+            except Exception as error:  # every end is told to the window, in one line
+                outcome = error
+            self._ended.emit(ticket, outcome, finish)
+
+        # Not a daemon: cutting torch off while Python ends crashes; it stops at its next step.
+        self._thread = threading.Thread(target=work, name="voxcam run")
+        self._thread.start()
+
+    def _on_progress(self, ticket: int, done: int, total: int) -> None:
+        if not self.closed:
+            self.review.progress(ticket, done, total)
+
+    def _on_end(self, ticket: int, outcome: Any, finish: Callable[[int, Any], object]) -> None:
+        if self.closed:
+            return
+        if isinstance(outcome, Cancelled):
+            self.review.fail(ticket)
+        elif isinstance(outcome, Exception):
+            self.review.fail(ticket, one_line(outcome))
+        else:
+            finish(ticket, outcome)
+
+    def _finish_explaining(self, ticket: int, explanation: Explanation) -> None:
+        if self.review.finish(ticket, explanation):
+            self.review.know_layers(self._classifiers.layers)
+
+
+class Classifiers:
+    """The classifier loaded last; loading one takes seconds."""
+
+    def __init__(self) -> None:
+        self.layers: tuple[str, ...] = ()
+        self._key: tuple[Path, str] | None = None
+        self._loaded: Classifier | None = None
+
+    def load(self, bundle: Path, device: str) -> Classifier:
+        """Return the classifier in `bundle` on `device`."""
+        from voxcam.model.loading import load_classifier
+
+        if self._loaded is None or self._key != (bundle, device):
+            self._loaded, self._key = load_classifier(bundle, device), (bundle, device)
+            self.layers = (self._loaded.default_layer,)
+            with suppress(VoxcamError):  # the list is a convenience: without it the default layer is left
+                self.layers = tuple(layer.name for layer in self._loaded.layers())
+        return self._loaded
+
+
+def read_place(place: Path, series: str | int | None, progress: Progress) -> Volume:
+    """Return the volume at a place: of the series asked for, else of the largest one."""
+    from voxcam.io import read, scan
+
+    study = scan(place, progress)
+    images = [s for s in study.series if s.readable and not s.localizer] or list(study.series)
+    several = series is None and len(images) > 1
+    chosen = max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
+    return read(chosen, progress)
+
+
+def explain_study(
+    volume: Volume, classifier: Classifier, layers: tuple[str, ...] | None, progress: Progress
+) -> Explanation:
+    """Return the explanation of all classes, by the methods that share one pass."""
+    from voxcam.explain import explain
+
+    asked = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
+    return explain(volume, classifier, METHODS, None, asked, progress)
+
+
+def one_line(error: Exception) -> str:
+    """Return an error as one line for the reader; a bug's traceback goes to the log."""
+    if isinstance(error, VoxcamError):
+        return str(error)
+    log.error("a run failed", exc_info=error)
+    return f"This did not work ({type(error).__name__}); the log of the terminal says more."
+
+
+def _voxels(shape: tuple[int, ...]) -> int:
+    product = 1
+    for count in shape:
+        product *= count
+    return product

@@ -1,0 +1,289 @@
+"""The dock, by real Qt events."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from bundles import write_bundle
+from qtpy.QtCore import QPoint, Qt
+
+from voxcam.errors import Cancelled, ClassifierError
+from voxcam.plugin import running
+from voxcam.plugin.opening import open_review
+from voxcam.plugin.review import LABEL
+from voxcam.plugin.room import Room
+
+pytestmark = pytest.mark.gui
+LOAD_MS = 180_000  # torch and MONAI are imported in the first run
+
+
+@pytest.fixture
+def room(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    room = Room(viewer)
+    viewer.window.add_dock_widget(room, name="VoxCAM", area="right")
+    yield room
+    room.runner.close()
+    assert room.runner.wait(60)
+
+
+@pytest.fixture
+def ready(room, scan, tmp_path):
+    """A room with a scan and a tiny classifier."""
+    room.review.open(scan)
+    room.review.choose(write_bundle(tmp_path / "tiny"), "cpu")
+    return room
+
+
+def press(qtbot, button):
+    qtbot.mouseClick(button, Qt.LeftButton)
+
+
+def slow_job(monkeypatch, steps=600):
+    """Let an explanation take its time; return what tells that it began and how it ended."""
+    began, ended = threading.Event(), []
+
+    def explain_study(volume, classifier, layers, progress):
+        try:
+            for step in range(steps):
+                progress(step, steps)
+                began.set()
+                time.sleep(0.02)
+        except Cancelled:
+            ended.append("cancelled")
+            raise
+
+    monkeypatch.setattr(running, "explain_study", explain_study)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, bundle, device: None)
+    return began, ended
+
+
+def test_a_run_by_the_button_shows_scores_and_evidence(ready, qtbot):
+    press(qtbot, ready.classifier.run)
+    assert not ready.classifier.run.isEnabled()
+    assert ready.classifier.cancel.isEnabled()
+    qtbot.waitUntil(lambda: ready.review.explanation is not None, timeout=LOAD_MS)
+    explanation = ready.review.explanation
+    assert explanation.methods == ("grad-cam", "hires-cam", "layer-cam")
+    assert ready.evidence.table.rowCount() == 2
+    assert ready.evidence.table.item(0, 2).text() == explanation.top_class
+    assert ready.layers.evidence[explanation.top_class].visible
+    assert ready.classifier.run.isEnabled()
+    assert len(ready.review.layers) > 1
+
+
+def test_cancel_stops_the_run_and_changes_nothing(ready, qtbot, monkeypatch):
+    began, ended = slow_job(monkeypatch)
+    press(qtbot, ready.classifier.run)
+    qtbot.waitUntil(lambda: began.is_set() and ready.classifier.bar.maximum() == 600, timeout=10_000)
+    press(qtbot, ready.classifier.cancel)
+    qtbot.waitUntil(lambda: ready.review.running is None, timeout=10_000)
+    assert ended == ["cancelled"]
+    assert ready.message.text() == "Stopped: nothing was changed."
+    assert ready.review.explanation is None
+    assert ready.classifier.run.isEnabled()
+
+
+def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained, qtbot, monkeypatch):
+    release = threading.Event()
+
+    def explain_study(volume, classifier, layers, progress):
+        release.wait(10)
+        return explained
+
+    monkeypatch.setattr(running, "explain_study", explain_study)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, bundle, device: None)
+    press(qtbot, ready.classifier.run)
+    ready.review.open(scan)
+    release.set()
+    assert ready.runner.wait(10)
+    qtbot.wait(100)
+    assert ready.review.explanation is None
+    assert ready.review.running is None
+
+
+def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
+    def explain_study(volume, classifier, layers, progress):
+        raise ClassifierError("the scan does not fit: it expects MR, found CT")
+
+    monkeypatch.setattr(running, "explain_study", explain_study)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, bundle, device: None)
+    press(qtbot, ready.classifier.run)
+    qtbot.waitUntil(lambda: ready.review.running is None, timeout=10_000)
+    assert ready.message.text() == "the scan does not fit: it expects MR, found CT"
+    assert ready.message.isVisible()
+
+
+def test_a_bug_shows_no_traceback(ready, qtbot, monkeypatch, caplog):
+    def explain_study(volume, classifier, layers, progress):
+        raise KeyError("secret")
+
+    monkeypatch.setattr(running, "explain_study", explain_study)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, bundle, device: None)
+    press(qtbot, ready.classifier.run)
+    qtbot.waitUntil(lambda: ready.review.running is None, timeout=10_000)
+    assert "KeyError" in ready.message.text()
+    assert "secret" not in ready.message.text()
+    assert "\n" not in ready.message.text()
+
+
+def test_closing_the_window_stops_the_run(make_napari_viewer, scan, tmp_path, qtbot, monkeypatch):
+    viewer = make_napari_viewer(show=True)
+    room = Room(viewer)
+    viewer.window.add_dock_widget(room, name="VoxCAM", area="right")
+    room.review.open(scan)
+    room.review.choose(tmp_path)
+    began, ended = slow_job(monkeypatch)
+    runner = room.runner
+    press(qtbot, room.classifier.run)
+    qtbot.waitUntil(began.is_set, timeout=10_000)
+    viewer.close()
+    qtbot.waitUntil(lambda: runner.closed, timeout=5_000)
+    assert runner.wait(5)
+    assert ended == ["cancelled"]
+    qtbot.wait(50)
+
+
+def test_a_run_without_a_scan_says_what_is_missing(room, qtbot):
+    press(qtbot, room.classifier.run)
+    assert room.message.text() == "Before a run: open a scan and choose a classifier."
+
+
+def test_what_is_no_bundle_is_refused_in_words(room, tmp_path):
+    room.choose_bundle(tmp_path)
+    assert "is no MONAI bundle" in room.message.text()
+
+
+def test_a_bundle_is_described_before_anything_is_loaded(ready):
+    assert ready.classifier.words.text() == "2 classes, CT, version 1.2.3"
+
+
+def test_check_boxes_turn_evidence_on_and_off(ready, explained, qtbot):
+    ready.review.adopt(explained)
+    table = ready.evidence.table
+    assert [table.item(n, 2).text() for n in range(3)] == ["nodule", "effusion", "clear"]
+    box = table.visualItemRect(table.item(1, 0))
+    qtbot.mouseClick(table.viewport(), Qt.LeftButton, pos=QPoint(box.left() + 10, box.center().y()))
+    assert ready.review.visible == ("nodule", "effusion")
+    assert ready.layers.evidence["effusion"].visible
+    assert table.item(2, 2).data(Qt.UserRole) == "no positive evidence"
+
+
+def test_sliders_and_boxes_change_the_layers(ready, explained):
+    ready.review.adopt(explained)
+    layer = ready.layers.evidence["nodule"]
+    ready.evidence.opacity.setValue(0.35)
+    ready.evidence.threshold.setValue(0.5)
+    assert layer.opacity == pytest.approx(0.35)
+    assert layer.colormap.map(np.array([0.49]))[0, 3] == 0
+    assert layer.colormap.map(np.array([0.8]))[0, 3] > 0
+    ready.review.show_class("effusion")
+    ready.evidence.shared.setChecked(False)
+    assert ready.layers.evidence["effusion"].contrast_limits[1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_methods_switch_without_a_run(ready, explained, qtbot):
+    ready.review.adopt(explained)
+    ready.evidence.methods.setCurrentIndex(1)
+    ready.evidence.methods.textActivated.emit("layer-cam")
+    assert ready.review.look.method == "layer-cam"
+    assert ready.layers.evidence["nodule"].metadata["heatmap"].method == "layer-cam"
+
+
+def test_keys_work_on_the_canvas(ready, explained):
+    ready.review.adopt(explained)
+    keys = ready.viewer.keymap
+    by_name = {str(key): action for key, action in keys.items()}
+    by_name["E"](ready.viewer)
+    assert ready.review.look.hidden
+    by_name["C"](ready.viewer)
+    assert ready.viewer.dims.order == (1, 0, 2)
+    by_name["J"](ready.viewer)
+    assert ready.layers.study.data[ready.viewer.dims.current_step] == 900
+
+
+def test_jumping_for_a_class_without_evidence_says_so(ready, explained):
+    ready.review.adopt(explained)
+    ready.evidence.table.setCurrentCell(2, 2)
+    ready.jump()
+    assert ready.message.text() == "clear: no positive evidence in this scan."
+
+
+def test_the_exported_figure_has_the_numbers_of_the_screen(ready, explained, qtbot, tmp_path):
+    import json
+
+    from PIL import Image
+
+    ready.review.adopt(explained)
+    ready.review.set_look(threshold=0.2, opacity=0.7, method="layer-cam")
+    ready.jump()
+    ready.layers.show_plane(1)
+    target = tmp_path / "figure.png"
+    options = ready.figure_options("nodule")
+    assert (options["plane"], options["index"], options["method"]) == ("coronal", 8, "layer-cam")
+    assert (options["style"].threshold, options["style"].opacity) == (0.2, pytest.approx(0.7))
+    ready.export_figure(target)
+    qtbot.waitUntil(lambda: ready.review.running is None and ready.message.text() != "", timeout=60_000)
+    assert ready.message.text() == "Saved figure.png."
+    told = json.loads(Image.open(target).text["voxcam"])
+    assert told["class"] == "nodule"
+    ready.export_figure(target)
+    qtbot.waitUntil(lambda: "exists already" in ready.message.text(), timeout=60_000)
+
+
+def test_a_scan_dropped_into_an_empty_room_is_opened_in_it(room, scan, qtbot):
+    from napari.layers import Image
+
+    from voxcam.plugin.reader import as_layer
+
+    voxels, attributes, _ = as_layer(scan)
+    room.viewer.add_layer(Image(voxels, **attributes))
+    qtbot.waitUntil(lambda: room.review.volume is scan, timeout=5_000)
+    assert len(room.viewer.layers) == 1
+
+
+def test_a_layer_of_unknown_place_is_not_taken(room):
+    room.viewer.add_image(np.zeros((4, 5, 6)))
+    room.open_layer()
+    assert "Select an image layer that VoxCAM opened" in room.message.text()
+
+
+def test_a_scan_is_read_in_the_background(room, tmp_path, qtbot):
+    from builders import write_dicom_series
+
+    write_dicom_series(tmp_path / "a", np.zeros((4, 4, 3), np.int16))
+    write_dicom_series(tmp_path / "b", np.ones((8, 9, 4), np.int16))
+    room.runner.read(tmp_path)
+    qtbot.waitUntil(lambda: room.review.volume is not None, timeout=60_000)
+    assert room.review.volume.shape == (8, 9, 4)
+    room.runner.read(tmp_path / "absent")
+    qtbot.waitUntil(lambda: "expected a folder or a file" in room.message.text(), timeout=60_000)
+
+
+def test_nothing_is_clipped_and_the_label_is_seen_at_1280_by_800(scan, explained, qtbot):
+    viewer = open_review(volume=scan, explanation=explained)
+    try:
+        room = viewer.window.dock_widgets["VoxCAM"]
+        qtbot.wait(200)
+        labels = [child for child in room.findChildren(type(room.message)) if child.text() == LABEL]
+        assert len(labels) == 1
+        for child in (labels[0], room.evidence.export, room.evidence.shared, room.classifier.run):
+            corner = child.mapTo(room.window(), child.rect().bottomRight())
+            assert child.isVisible()
+            assert child.width() >= min(child.sizeHint().width(), room.width() - 20)
+            assert corner.x() < 1280
+            assert corner.y() < 800
+    finally:
+        viewer.close()
+
+
+def test_opening_the_dock_is_quick_and_loads_no_torch(make_napari_viewer):
+    import subprocess
+    import sys
+
+    code = "import sys, voxcam.plugin.room; print({'torch', 'monai'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
