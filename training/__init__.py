@@ -1,0 +1,1 @@
+"""Scripts that train the demo classifiers from scratch."""

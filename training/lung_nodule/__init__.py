@@ -1,0 +1,1 @@
+"""Train and judge the demo classifier `lung_nodule_3d`."""
