@@ -43,10 +43,8 @@ def show(
     mask: Volume | None = None,
 ) -> int:
     """Open the reading room and stay until it is closed."""
-    import napari
-
-    from voxcam.plugin.opening import open_review
+    from voxcam.plugin.opening import open_review, stay_open
 
     open_review(volume=volume, bundle=bundle, explanation=explanation, mask=mask)
-    napari.run()
+    stay_open()
     return 0

@@ -109,7 +109,6 @@ class ClassifierPanel(QWidget):  # type: ignore[misc]
         self.devices.addItems(DEVICES)
         self.devices.setToolTip("Where the network runs; auto takes CUDA where there is one")
         self.devices.currentTextChanged.connect(self.device_asked)
-        row.addWidget(self.devices)
         column.addLayout(row)
         self.words = _quiet("")
         column.addWidget(self.words)
@@ -119,7 +118,7 @@ class ClassifierPanel(QWidget):  # type: ignore[misc]
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
-        for widget, stretch in ((self.run, 1), (self.cancel, 1)):
+        for widget, stretch in ((self.run, 3), (self.cancel, 2), (self.devices, 0)):
             row.addWidget(widget, stretch)
         column.addLayout(row)
         column.addWidget(self.bar)
@@ -143,7 +142,8 @@ class ClassifierPanel(QWidget):  # type: ignore[misc]
         self.cancel.setEnabled(running is not None and not running.stopping)
         self.bar.setRange(0, running.total if running else 1)
         self.bar.setValue(running.done if running else 0)
-        self.run.setText("Run" if running is None else running.words)
+        self.run.setText("Run" if running is None else "Running")
+        self.bar.setToolTip("" if running is None else running.words)
 
 
 class EvidencePanel(QWidget):  # type: ignore[misc]
@@ -167,9 +167,9 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         self.methods.textActivated.connect(self.method_asked)
         self.layers.textActivated.connect(lambda text: self.layer_asked.emit(text.removesuffix(" (not run)")))
         row = QHBoxLayout()
-        for box in (self.methods, self.layers):
+        for box, stretch in ((self.methods, 2), (self.layers, 3)):
             box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
-            row.addWidget(box, 1)
+            row.addWidget(box, stretch)
         column.addLayout(row)
         self.table = ClassTable()
         column.addWidget(self.table, 1)

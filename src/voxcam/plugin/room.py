@@ -238,7 +238,10 @@ class Room(QWidget):  # type: ignore[misc]
 
     def _show_running(self) -> None:
         if self.review.running is not None:
+            self._say(self.review.running.words, False)
+        elif self.message.property("running"):
             self._say("", False)
+        self.message.setProperty("running", self.review.running is not None)
         self.classifier.show_running(self.review)
 
     def _show_evidence(self) -> None:
