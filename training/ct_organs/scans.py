@@ -58,7 +58,7 @@ class Scan:
     @cached_property
     def slice_areas_mm2(self) -> NDArray[np.float64]:
         """(C, K): each organ's area in each slice."""
-        return self.organs.sum((1, 2)) * self.spacing_mm**2
+        return np.asarray(self.organs.sum((1, 2)) * self.spacing_mm**2, np.float64)
 
 
 def torso(sources: Path) -> Scan:

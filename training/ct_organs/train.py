@@ -54,9 +54,9 @@ def train(
         for edge in crops.rng.choice(list(SIZES_MM), 2, replace=False):
             batch = crops.batch(SIZES_MM[int(edge)], int(edge / spacing_mm))
             maps = class_maps(network, batch.images)
-            logits = maps.mean((2, 3)) + network.get_submodule("class_layers.out").bias
+            logits = maps.mean((2, 3)) + network.get_parameter("class_layers.out.bias")
             loss = masked_loss(logits, batch.labels) + places(maps, batch)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             running += (float(loss.detach()) / 2 - running) / min(step + 1, 50)
         optimiser.step()
         schedule.step()

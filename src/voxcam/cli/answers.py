@@ -61,13 +61,13 @@ def print_explanation(explanation: Explanation) -> None:
     """Print scores and evidence for a person, the most probable class first."""
     rows = []
     for name in sorted(explanation.scores, key=lambda name: -explanation.scores[name]):
-        heatmaps = [h for h in explanation.heatmaps if h.class_name == name]
-        for heatmap in heatmaps[:1]:
-            peak = "" if heatmap.peak_mm is None else "({:.1f}, {:.1f}, {:.1f})".format(*heatmap.peak_mm)
-            rows.append((name, f"{explanation.scores[name]:.3f}", heatmap.summary, peak))
-        if not heatmaps:
-            rows.append((name, f"{explanation.scores[name]:.3f}", "not explained", ""))
-    print_table("", ("class", "probability", f"evidence ({explanation.methods[0]})", "peak, RAS mm"), rows)
+        evidence, peak = "not explained", ""
+        for heatmap in [h for h in explanation.heatmaps if h.class_name == name][:1]:
+            evidence = "none positive" if heatmap.is_empty else f"{heatmap.largest:.3g}"
+            peak = "" if heatmap.peak_mm is None else "{:.1f}, {:.1f}, {:.1f}".format(*heatmap.peak_mm)
+        rows.append((name, f"{explanation.scores[name]:.3f}", evidence, peak))
+    method = explanation.methods[0]
+    print_table("", ("class", "probability", f"highest {method} (logit)", "its place, RAS mm"), rows)
     print_line("Research use only, not for diagnosis. Evidence of the model, not of disease.")
 
 

@@ -43,8 +43,8 @@ def show(
     mask: Volume | None = None,
 ) -> int:
     """Open the reading room and stay until it is closed."""
-    from voxcam.plugin.opening import open_review, stay_open
+    from voxcam.plugin.opening import open_review, stay
 
     open_review(volume=volume, bundle=bundle, explanation=explanation, mask=mask)
-    stay_open()
+    stay()
     return 0

@@ -74,13 +74,6 @@ def stay() -> None:
     napari.run()
 
 
-def stay_open() -> None:
-    """Run the window's event loop until it is closed."""
-    import napari
-
-    napari.run()
-
-
 def _study_of(explanation: Explanation, volume: Volume | None) -> Volume:
     """Return the study to show an explanation on; never another than it was made of."""
     own = explanation.volume

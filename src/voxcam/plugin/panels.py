@@ -213,7 +213,7 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         self.setEnabled(explanation is not None)
         computed = explanation.layers if explanation else ()
         _choices(self.methods, explanation.methods if explanation else (), look.method)
-        more = [f"{name} (not run)" for name in review.layers if name not in computed]
+        more = [f"{name} (not run)" for name in review.layers if explanation and name not in computed]
         _choices(self.layers, [*computed, *more], look.layer)
         self.table.show_rows(review.rows)
         for slider, value in ((self.threshold, look.threshold), (self.opacity, look.opacity)):
