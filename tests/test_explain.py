@@ -14,7 +14,7 @@ from voxcam import cam
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.errors import Cancelled, ExplainError
-from voxcam.explain import explain, study_digest
+from voxcam.explain import explain
 from voxcam.model.classifier import Classifier
 from voxcam.model.preprocessing import build_preprocessing
 from voxcam.model.tiling import Tiling
@@ -191,12 +191,22 @@ def test_provenance_says_how_to_repeat_and_nothing_of_whom() -> None:
     assert provenance["preprocessing"][0].startswith("Orientation")
     assert provenance["tiling"]["window"] == [16, 16, 16]
     study = provenance["study"]
-    assert study["digest"] == study_digest(volume, study["salt"])
+    assert study["digest"] == volume.digest(study["salt"])
     changed = volume.voxels.copy()
     changed[0, 0, 0] += 1
-    assert study["digest"] != study_digest(replace(volume, voxels=changed), study["salt"])
+    assert study["digest"] != replace(volume, voxels=changed).digest(study["salt"])
     again = explain(volume, _classifier()).provenance["study"]
     assert again["digest"] != study["digest"], "a new salt each time: digests of one patient do not match up"
+
+
+def test_an_explanation_knows_the_study_it_was_made_of() -> None:
+    volume, _, _ = _scan("RAS")
+    explanation = explain(volume, _classifier())
+    assert explanation.was_made_of(volume) is True
+    moved = np.array(volume.affine)
+    moved[0, 3] += 1
+    assert explanation.was_made_of(replace(volume, geometry=Geometry(volume.shape, moved))) is False
+    assert replace(explanation, provenance={}).was_made_of(volume) is None
 
 
 def test_the_verb_works_whether_or_not_its_module_was_imported() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import platform
 import secrets
 import sys
@@ -11,7 +10,6 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 import voxcam
@@ -24,6 +22,8 @@ from voxcam.errors import ExplainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    import numpy as np
 
     from voxcam.model.classifier import Classifier
     from voxcam.model.preprocessing import Prepared
@@ -169,17 +169,9 @@ def _provenance(
         },
         "methods": list(methods),
         "layers": list(layers),
-        "study": {"salt": salt, "digest": study_digest(volume, salt), **dict(volume.source)},
+        "study": {"salt": salt, "digest": volume.digest(salt), **dict(volume.source)},
         "intended_use": "research use only, not for diagnosis; evidence of the model, not of disease",
     }
-
-
-def study_digest(volume: Volume, salt: str) -> str:
-    """Return a keyed digest of voxels and affine: tells whether a volume is the one explained, no more."""
-    digest = hashlib.blake2b(key=bytes.fromhex(salt), digest_size=16)
-    digest.update(np.ascontiguousarray(volume.voxels).tobytes())
-    digest.update(volume.affine.tobytes())
-    return digest.hexdigest()
 
 
 class _Verb(ModuleType):

@@ -28,6 +28,7 @@ UNSEEN = "lung2"
 LAYER = "class_layers.relu"
 SHIFTS = ((0, 0, 0), (5, 0, 9), (10, 15, 5), (3, 12, 17))
 HEALTHY_MM = 15.0
+SMALL_ML = 1.0
 DEMO_SCAN = Path(__file__).parents[2] / "sample_scans" / "lung_tumour_ct.nii.gz"
 Figures = dict[str, Any]
 
@@ -58,12 +59,16 @@ def on_invented(model: nn.Module, scan: Scan, layer: str, count: int = 400) -> F
     patches = make_patches([scan], count, seed=1000)
     probability, heat = explain_all(model, scale(patches.hu), layer)
     positive = patches.labels == 1
+    small = positive & (patches.masks.sum((1, 2, 3)) * SPACING_MM**3 < SMALL_ML * 1000)
     return {
         "patches": count,
         "accuracy": share((probability > 0.5) == positive),
         "sensitivity": share(probability[positive] > 0.5),
         "specificity": share(probability[~positive] <= 0.5),
         "auc": auc(probability[positive], probability[~positive]),
+        "small_nodules": int(small.sum()),
+        "sensitivity_small": share(probability[small] > 0.5),
+        "peak_in_mask_small": pointing(heat[small], patches.masks[small])["peak_in_mask"],
     } | pointing(heat[positive], patches.masks[positive])
 
 

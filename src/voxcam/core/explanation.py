@@ -106,6 +106,13 @@ class Explanation:
                 raise ExplainError(f"no heatmap of {asked!r}: there is {_choice(asked, have)}")
         raise ExplainError(f"no heatmap of class {class_name!r} by {method} at {layer}")
 
+    def was_made_of(self, volume: Volume) -> bool | None:
+        """Whether `volume` is what was explained, told by its digest; None if the provenance has none."""
+        study = self.provenance.get("study", {})
+        if "digest" not in study or "salt" not in study:
+            return None
+        return bool(volume.digest(str(study["salt"])) == study["digest"])
+
     def value_range(self, method: str | None = None, layer: str | None = None) -> tuple[float, float]:
         """Return the range all classes share on screen: 0 to the highest evidence of any, in logit units.
 

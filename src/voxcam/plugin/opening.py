@@ -76,12 +76,14 @@ def stay() -> None:
 
 def _study_of(explanation: Explanation, volume: Volume | None) -> Volume:
     """Return the study to show an explanation on; never another than it was made of."""
-    own = explanation.volume
-    study = volume or own
+    study = volume or explanation.volume
     if study is None:
         raise VoxcamError("this explanation was saved without its study: give the study as PLACE too")
-    if own is not None and not own.geometry.same_grid(study.geometry):
-        raise VoxcamError("this explanation was made of another study: their grids differ")
+    own, same = explanation.volume, explanation.was_made_of(study)
+    if same is None and own is not None:
+        same = own.geometry.same_grid(study.geometry)
+    if same is False:
+        raise VoxcamError("this explanation was made of another study: grid or voxels differ")
     return study
 
 
