@@ -287,3 +287,14 @@ def test_opening_the_dock_is_quick_and_loads_no_torch(make_napari_viewer):
     code = "import sys, voxcam.plugin.room; print({'torch', 'monai'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_the_list_of_windows_names_the_one_on_the_screen(room, scan):
+    from voxcam.core.windows import Window
+
+    room.review.open(scan)
+    assert room.scan.windows.currentText() == str(scan.window)
+    for window in (Window(-600, 1500, "lung"), Window(7, 9, "mine")):
+        room.review.set_window(window)
+        assert room.scan.windows.currentText() == str(window)
+        assert room.scan.windows.currentData() == window

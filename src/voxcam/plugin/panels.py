@@ -82,6 +82,17 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         offered = [*volume.windows, *(PRESETS["CT"] if volume.unit == "HU" else ())]
         for window in _distinct([volume.window, *offered]):
             self.windows.addItem(str(window), window)
+        self.show_window(review.window)
+
+    def show_window(self, window: Window | None) -> None:
+        """Name the window the grey values are shown in."""
+        if window is None:
+            return
+        number = self.windows.findText(str(window))
+        if number < 0:
+            self.windows.addItem(str(window), window)
+            number = self.windows.count() - 1
+        self.windows.setCurrentIndex(number)
 
 
 class ClassifierPanel(QWidget):  # type: ignore[misc]

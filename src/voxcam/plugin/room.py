@@ -205,6 +205,7 @@ class Room(QWidget):  # type: ignore[misc]
     def _listen_to_review(self) -> None:
         review = self.review
         review.study_changed.connect(self._show_study)
+        review.window_changed.connect(self._show_window)
         review.classifier_changed.connect(self._show_classifier)
         review.running_changed.connect(self._show_running)
         review.explanation_changed.connect(self._show_evidence)
@@ -218,6 +219,9 @@ class Room(QWidget):  # type: ignore[misc]
         self.viewer.bind_key("E", lambda _: self.hide_evidence(), overwrite=True)
 
     # --- what the review tells
+
+    def _show_window(self) -> None:
+        self.scan.show_window(self.review.window)
 
     def _show_all(self) -> None:
         self._show_study()
