@@ -160,7 +160,7 @@ def test_classes_can_be_named_or_taken_from_the_top() -> None:
         ({"methods": ["gradcam"]}, "no method is called 'gradcam'.*did you mean 'grad-cam'"),
         ({"methods": []}, "no method asked for"),
         ({"classes": ["brigth"]}, "no class is called 'brigth'.*did you mean 'bright'"),
-        ({"layers": ["lock"]}, "no layer 'lock'.*'look'"),
+        ({"layers": ["lock"]}, "no layer is called 'lock'.*'look'"),
         ({"layers": ["head"]}, "head"),
     ],
 )

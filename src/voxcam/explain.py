@@ -71,6 +71,8 @@ def explain(
         classes = sorted(ranked, key=lambda name: -ranked[name])[: max(1, classes)]
     chosen = tuple(classes) if classes is not None else classifier.classes
     check_names(chosen, classifier.classes, "class")
+    if layers is not None:
+        check_names(layers, [layer.name for layer in classifier.layers()], "layer")
     prepared = classifier.prepare(volume)
     asked = tuple(layers) if layers else (classifier.default_layer,)
     logits, maps = _run(classifier, prepared, tuple(methods), chosen, asked, progress)
@@ -92,9 +94,16 @@ def check_names(asked: Iterable[str], known: Sequence[str], what: str) -> None:
         raise ExplainError(f"no {what} asked for: there is {', '.join(known)}")
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise ExplainError(f"no {what} is called {name!r}: there is {', '.join(known)}{hint}")
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ExplainError(f"no {what} is called {name!r}: there is {_listed(known)}{hint}")
+
+
+def _listed(known: Sequence[str]) -> str:
+    """Name all of a few, the last ones of many: of a network's layers those are the ones to choose from."""
+    few = 20
+    shown = ", ".join(known[-few:])
+    return shown if len(known) <= few else f"{shown}, and {len(known) - few} before (`voxcam model BUNDLE`)"
 
 
 def _run(

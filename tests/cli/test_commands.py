@@ -139,15 +139,18 @@ def _as_mr(folder: Path, scan: Path) -> Path:
 BAD = {
     "a missing place": ({"place": "nowhere"}, "found nothing"),
     "no images": ({"place": "docs"}, "found none"),
-    "two series without a choice": ({"place": "two"}, "choose one"),
+    "two series without a choice": ({"place": "two"}, "--series"),
     "a series that is not there": ({"place": "two", "--series": "7"}, "no series has index 7"),
     "a scan the model does not fit": ({"place": "mr"}, "does not fit"),
     "a truncated slice": ({"place": "cut"}, ""),
     "an occupied output": ({"--out": "occupied"}, "exists already"),
     "an output that cannot be written": ({"--out": "occupied/file/out"}, "cannot be written"),
+    "no classes": ({"--classes": "top0"}, "no classes asked for"),
+    "empty classes": ({"--classes": ""}, "no classes asked for"),
+    "a modality that is not the file's": ({"place": str(ABDOMEN), "--modality": "MR"}, ""),
     "an unknown class": ({"--classes": "tumor"}, "no class is called 'tumor'"),
     "an unknown method": ({"--method": "gradcam"}, "did you mean 'grad-cam'"),
-    "an unknown layer": ({"--layer": "layer4"}, "no layer 'layer4'"),
+    "an unknown layer": ({"--layer": "class_layers.rely"}, "did you mean 'class_layers.relu'"),
     "an unknown format": ({"--format": "jpg"}, "no format is called 'jpg'"),
     "an unknown device": ({"--device": "tpu"}, "no device is called 'tpu'"),
     "no bundle": ({"--model": "nowhere"}, "expected the folder of a MONAI bundle"),
@@ -195,6 +198,7 @@ def test_bad_input_is_one_line_exit_1_and_nothing_half_written(
     ("arguments", "code"),
     [
         (["scan", "nowhere"], 1),
+        (["scan", "."], 1),
         (["model", "nowhere"], 1),
         (["export", "nowhere", "--out", "new"], 1),
         (["review", "nowhere"], 1),
@@ -247,6 +251,48 @@ def test_a_bug_ends_with_3_and_shows_its_traceback(
     monkeypatch.setattr("voxcam.io.scan", bug, raising=False)
     assert main(["scan", str(ABDOMEN)]) == 3
     assert "ZeroDivisionError: planted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["nowhere", "hostile"])
+def test_review_refuses_a_bad_bundle_before_there_is_a_window(
+    what: str, places: Path, scan: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("voxcam.cli.window.check_window", lambda: None)
+    monkeypatch.setattr("voxcam.cli.window.show", lambda **_: pytest.fail("a window was opened"))
+    assert main(["review", str(scan), "--model", str(places / what)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_review_refuses_a_scan_the_classifier_does_not_fit(
+    places: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("voxcam.cli.window.check_window", lambda: None)
+    shown = []
+    monkeypatch.setattr("voxcam.cli.window.show", lambda **given: shown.append(given) or 0)
+    place = str(places / "mr" / "mr.nii.gz")
+    assert main(["review", place, "--model", str(bundle)]) == 1
+    assert "does not fit" in capsys.readouterr().err
+    assert main(["review", place, "--model", str(bundle), "--modality", "CT"]) == 0
+    assert shown[0]["volume"].unit == "HU"
+
+
+def test_a_mask_is_outlined_in_the_figures(explained: Path, scan: Path, tmp_path: Path) -> None:
+    image = nibabel.load(scan)
+    ball = (np.asarray(image.dataobj) > 0).astype(np.uint8)
+    nibabel.save(nibabel.Nifti1Image(ball, image.affine), tmp_path / "mask.nii.gz")
+    for name, option in (("without", []), ("with", ["--mask", str(tmp_path / "mask.nii.gz")])):
+        assert main(["export", str(explained), "--out", str(tmp_path / name), *option]) == 0
+    figure = "figure-nodule-grad-cam.png"
+    plain, outlined = ((tmp_path / name / "png" / figure).read_bytes() for name in ("without", "with"))
+    assert plain != outlined
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    scan: Path, bundle: Path, places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxcam.io.places.read", lambda *_, **__: pytest.fail("work was begun"))
+    out = str(places / "occupied" / "file" / "out")
+    assert main(["explain", str(scan), "--model", str(bundle), "--out", out]) == 1
 
 
 def test_review_says_why_no_window_can_be_opened(

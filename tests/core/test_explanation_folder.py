@@ -227,10 +227,10 @@ def test_provenance_that_holds_itself_is_an_export_error(tmp_path):
 def test_an_occupied_folder_is_refused_and_left_as_it_is(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(ExportError, match="'out' exists already"):
+    with pytest.raises(ExportError, match="the output exists already"):
         save(example(), tmp_path / "out")
     save(example(), tmp_path / "other")
-    with pytest.raises(ExportError, match="'other' exists already"):
+    with pytest.raises(ExportError, match="the output exists already"):
         save(example(), tmp_path / "other")
     assert (tmp_path / "out" / "mine.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["other", "out"]
@@ -256,14 +256,14 @@ def test_a_full_disk_is_an_export_error_and_leaves_no_folder(tmp_path, monkeypat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(explanation_folder.np, "savez_compressed", full)
-    with pytest.raises(ExportError, match="'out' cannot be written: no space left on device"):
+    with pytest.raises(ExportError, match="the output cannot be written there: no space left on device"):
         save(example(), tmp_path / "out")
     assert left_in(tmp_path) == []
 
 
 def test_a_place_that_cannot_be_written_is_an_export_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ExportError, match="'out' cannot be written"):
+    with pytest.raises(ExportError, match="the output cannot be written there"):
         save(example(), tmp_path / "file" / "out")
 
 
@@ -282,9 +282,9 @@ def assert_damaged(place):
 
 
 def test_a_folder_without_an_explanation_is_a_read_error(tmp_path):
-    with pytest.raises(ReadError, match=f"'{tmp_path.name}' holds no explanation"):
+    with pytest.raises(ReadError, match="the folder holds no explanation"):
         load(tmp_path)
-    with pytest.raises(ReadError, match="'nowhere' holds no explanation"):
+    with pytest.raises(ReadError, match="the folder holds no explanation"):
         load(tmp_path / "nowhere")
 
 
@@ -426,5 +426,5 @@ def test_nothing_saved_needs_pickles(saved):
 def test_a_newer_format_says_to_update(saved):
     document = json.loads((saved / "explanation.json").read_text())
     (saved / "explanation.json").write_text(json.dumps(document | {"format": 2, "heatmaps": "changed"}))
-    with pytest.raises(ReadError, match="'out' is of format 2, known are up to 1: update VoxCAM"):
+    with pytest.raises(ReadError, match="the explanation is of format 2, known are up to 1: update VoxCAM"):
         load(saved)

@@ -72,13 +72,16 @@ def test_a_failing_disk_is_an_export_error_without_a_path_and_leaves_nothing(tmp
     with pytest.raises(ExportError) as raised, whole(tmp_path / "result") as beside:  # noqa: PT012 - as above
         write(beside, "half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(beside))
-    assert str(raised.value) == "'result' cannot be written: no space left on device"
+    assert str(raised.value) == "the output cannot be written there: no space left on device"
     assert left_in(tmp_path) == []
 
 
 @both
 def test_an_os_error_without_a_reason_is_named_by_its_kind(tmp_path, whole):
-    with pytest.raises(ExportError, match="'result' cannot be written: oserror"), whole(tmp_path / "result"):
+    with (
+        pytest.raises(ExportError, match="the output cannot be written there: oserror"),
+        whole(tmp_path / "result"),
+    ):
         raise OSError
 
 
@@ -127,7 +130,7 @@ def test_what_is_there_already_is_left_as_it_is_and_no_work_is_begun(tmp_path, w
     else:
         target.symlink_to(tmp_path / "nowhere")
     before = left_in(tmp_path)
-    with pytest.raises(ExportError, match="'result' exists already") as raised, whole(target):
+    with pytest.raises(ExportError, match="the output exists already") as raised, whole(target):
         pytest.fail("work was begun")
     assert str(tmp_path) not in str(raised.value)
     assert left_in(tmp_path) == before
@@ -174,7 +177,10 @@ def test_a_block_that_removed_its_own_place_is_an_export_error(tmp_path, whole):
 @both
 def test_a_folder_in_the_way_that_is_a_file_is_an_export_error(tmp_path, whole):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ExportError, match="'result' cannot be written"), whole(tmp_path / "file" / "result"):
+    with (
+        pytest.raises(ExportError, match="the output cannot be written there"),
+        whole(tmp_path / "file" / "result"),
+    ):
         pytest.fail("work was begun")
 
 
@@ -206,7 +212,7 @@ def test_a_refused_folder_is_an_export_error_whoever_runs_this(tmp_path, whole, 
     monkeypatch.setattr("tempfile.mkdtemp", refuse)
     with pytest.raises(ExportError) as raised, whole(tmp_path / "result"):
         pytest.fail("work was begun")
-    assert str(raised.value) == "'result' cannot be written: permission denied"
+    assert str(raised.value) == "the output cannot be written there: permission denied"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
@@ -230,6 +236,6 @@ def test_a_free_place_is_nothing_or_an_empty_folder(tmp_path):
     free_place(str(tmp_path))
     (tmp_path / "file").write_text("")
     for taken in (tmp_path, tmp_path / "file"):
-        with pytest.raises(ExportError, match=f"'{taken.name}' exists already and is left as it is"):
+        with pytest.raises(ExportError, match="the output exists already and is left as it is"):
             free_place(taken)
     assert left_in(tmp_path) == ["file"]

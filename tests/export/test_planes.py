@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from builders import write_dicom_series
 from grids import flips, permutations, poses, signed_permutation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.export.phantoms import explained, spot, study
+from voxcam import io
 from voxcam.core.geometry import Geometry
 from voxcam.core.heatmap import Heatmap
 from voxcam.core.volume import Volume
@@ -141,6 +143,47 @@ def test_a_radiograph_has_no_patient_letters_and_stands_as_stored(frame):
     np.testing.assert_array_equal(one.pixels, stored)
     assert one.letters is None
     assert one.words == "single image"
+
+
+@pytest.mark.parametrize("spacing", [{}, {"PixelSpacing": None}])
+@pytest.mark.parametrize("rows", ["L", "R", "A", "P"])
+@pytest.mark.parametrize("columns", ["F", "H"])
+def test_a_radiograph_is_lettered_as_its_file_states_however_it_was_stored(rows, columns, spacing, tmp_path):
+    # Marks of the directions stated, set by row and column of the file alone.
+    stored = np.zeros((7, 9, 1), np.int16)  # rows, columns
+    stored[3, 8], stored[6, 4] = 100, 200
+    unplaced = {"Modality": "CR", "ImagePositionPatient": None, "ImageOrientationPatient": None}
+    write_dicom_series(
+        tmp_path, stored.transpose(1, 0, 2), **unplaced, PatientOrientation=[rows, columns], **spacing
+    )
+    volume = io.read(io.scan(tmp_path).choose())
+    for one in (cut(volume), cut_on(volume, volume)):
+        assert one.frame != "patient"
+        above = one.pixels - one.pixels.min()  # whatever the rescale intercept
+        row, column = np.argwhere(np.isclose(above, above.max() / 2))[0]
+        assert (one.letters.right if column == 8 else one.letters.left) == rows
+        assert (row, column in (0, 8)) == (3, True)
+        row, column = np.argwhere(above == above.max())[0]
+        assert (one.letters.bottom if row == 6 else one.letters.top) == {"F": "I", "H": "S"}[columns]
+        assert (column, row in (0, 6)) == (4, True)
+        # Head up and, of a frontal film, the right at the left.
+        assert one.letters[:2] == ("S", "I")
+        assert one.letters[2:] == {"A": ("P", "A"), "P": ("A", "P")}.get(rows, ("R", "L"))
+    assert cut(volume, "coronal").letters is None
+
+
+@pytest.mark.parametrize("stated", [["F", "R"], ["F", "L"]])
+def test_a_radiograph_stored_lying_is_lettered_as_it_lies(stated):
+    geometry = Geometry((3, 2, 1), np.diag([-1.0, -1, 1, 1]), "detector")
+    one = cut(Volume(np.zeros((3, 2, 1)), geometry, source={"patient_orientation": stated}))
+    opposite = {"R": "L", "L": "R"}[stated[1]]
+    assert one.letters == (opposite, stated[1], "S", "I")
+
+
+@pytest.mark.parametrize("stated", [None, [], ["L"], ["L", "X"], "LF", 3])
+def test_what_is_no_orientation_gives_no_letters(stated):
+    geometry = Geometry((3, 2, 1), np.diag([-1.0, -1, 1, 1]), "detector")
+    assert cut(Volume(np.zeros((3, 2, 1)), geometry, source={"patient_orientation": stated})).letters is None
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,35 @@ def test_a_radiograph_is_turned_as_its_patient_orientation_says(letters, codes, 
     assert read(tmp_path).geometry.codes == codes
 
 
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        (["L", "F"], ["L", "F"]),
+        (["R", "H"], ["R", "H"]),
+        (["P", "F"], ["P", "F"]),
+        (["LF", "FR"], ["L", "F"]),  # compound: the first letter is the main one
+        (["L", "R"], None),  # rows and columns on one axis
+        (["L", ""], None),
+        (["L"], None),
+        (["LE", "CD"], None),
+        (["SMITH", "F"], None),
+        (None, None),
+    ],
+)
+def test_the_stated_orientation_of_a_radiograph_is_kept_if_it_is_one(stated, kept, tmp_path):
+    write_dicom_series(tmp_path, noise((6, 4, 1)), **UNPLACED, PatientOrientation=stated)
+    assert read(tmp_path).source.get("patient_orientation") == kept
+
+
+def test_the_orientation_of_an_animal_or_of_a_placed_slice_is_not_kept(tmp_path):
+    animal = {"PatientOrientation": ["R", "P"], "AnatomicalOrientationType": "QUADRUPED"}
+    write_dicom_series(tmp_path / "animal", noise((6, 4, 1)), **UNPLACED, **animal)
+    write_dicom_series(tmp_path / "placed", noise((6, 4, 1)), PatientOrientation=["L", "P"])
+    assert read(tmp_path / "animal").geometry.codes == "LPS"
+    for name in ("animal", "placed"):
+        assert "patient_orientation" not in read(tmp_path / name).source
+
+
 def test_radiographs_of_one_series_are_not_stacked(tmp_path):
     write_dicom_series(tmp_path, noise((6, 4, 3)), **UNPLACED)
     assert [s.shape for s in io.scan(tmp_path).series] == [(6, 4, 1)] * 3
@@ -291,6 +320,7 @@ def test_the_chest_radiograph_without_pixel_size_is_read_in_pixels():
     volume = read(SAMPLES / "chest_xray.dcm")
     assert volume.shape == (1841, 1955, 1)
     assert volume.geometry.frame == "unknown"
+    assert volume.source["patient_orientation"] == ["L", "F"]
     assert volume.source["findings"] == ["no pixel size: distances are in pixels"]
 
 

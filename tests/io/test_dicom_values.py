@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from builders import noise, write_dicom_series
@@ -12,6 +15,8 @@ from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 from voxcam import io
 from voxcam.core.windows import Window
 from voxcam.errors import Cancelled, GridError, ReadError
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_scans"
 
 
 def read(place):
@@ -160,9 +165,37 @@ def test_a_file_that_changed_since_the_scan_is_an_error(harm, tmp_path):
         path.unlink()
     else:
         path.write_bytes(other.read_bytes())
-    with pytest.raises(ReadError, match=r"^slice 3 of 4 \(instance 3\)") as caught:
+    said = {
+        "cut": r"is damaged or cut short \(expected 70 bytes of pixels, found 60\): copy it again",
+        "gone": "cannot be opened any more; scan the place again",
+    }.get(harm, "has changed since the scan; scan the place again")
+    with pytest.raises(ReadError, match=rf"^slice 3 of 4 \(instance 3\) {said}$") as caught:
         io.read(series)
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("kept", [20_000, 0.75, 1500])
+def test_a_compressed_slice_cut_short_is_said_to_be_damaged_not_changed(kept, tmp_path):
+    shutil.copytree(SAMPLES / "ct_abdomen_dicom", tmp_path / "a")
+    before = io.scan(tmp_path / "a").choose()
+    path, number = before.files[13], before.headers[13].instance_number
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept if kept > 1 else kept * len(whole))])
+    with pytest.raises(ReadError) as caught:
+        io.read(before)
+    assert str(caught.value).startswith(f"slice 14 of 20 (instance {number}) is damaged or cut short")
+    assert str(caught.value).endswith(": copy it again")
+    with pytest.raises(ReadError, match="damaged or cut short") as caught:
+        io.read(io.scan(tmp_path / "a").choose())
+    assert "changed" not in str(caught.value)
+
+
+def test_a_modality_may_be_stated_but_not_against_the_file(tmp_path):
+    write_dicom_series(tmp_path / "a", noise())
+    series = io.scan(tmp_path / "a").choose()
+    assert io.read(series, modality="CT").unit == "HU"
+    with pytest.raises(ReadError, match="the file says CT"):
+        io.read(series, modality="MR")
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,43 @@ def test_an_affine_that_cannot_be_is_refused(bad, tmp_path):
 def test_ct_is_told_by_its_values_and_said():
     volume = read(SAMPLES / "lung_tumour_ct.nii.gz")
     assert (volume.modality, volume.unit) == ("CT", "HU")
-    assert "taken for CT in HU by its values" in volume.source["findings"]
+    assert volume.source["findings"][0] == "taken for CT in HU by its values"
+
+
+def test_that_values_were_taken_for_hu_is_said_before_all_else(tmp_path):
+    image = nib.Nifti1Image(np.array([-1000, 40], np.int16).reshape(2, 1, 1), None)
+    nib.save(image, tmp_path / "a.nii")
+    first, second = read(tmp_path).source["findings"]
+    assert first == "taken for CT in HU by its values"
+    assert "left and right are not known" in second
+
+
+def test_a_stated_modality_goes_before_the_guess(tmp_path):
+    series = io.scan(saved(tmp_path / "a.nii", np.array([-1000, 40], np.int16).reshape(2, 1, 1))).choose()
+    assert io.read(series).unit == "HU"
+    volume = io.read(series, modality="MR")
+    assert (volume.modality, volume.unit, volume.source["findings"]) == ("MR", "", [])
+    volume = io.read(series, modality="ct")
+    assert (volume.modality, volume.unit, volume.source["findings"]) == ("CT", "HU", [])
+    with pytest.raises(ReadError, match="two letters such as CT"):
+        io.read(series, modality="MRI")
+
+
+def test_values_without_air_are_hu_where_stated_and_it_is_said(tmp_path):
+    series = io.scan(saved(tmp_path / "a.nii", np.array([0, 3000], np.int16).reshape(2, 1, 1))).choose()
+    assert (io.read(series).modality, io.read(series).unit) == ("", "")
+    volume = io.read(series, modality="CT")
+    assert (volume.modality, volume.unit) == ("CT", "HU")
+    assert volume.source["findings"] == [
+        "stated to be CT, but no value is below -500 as air is: check that they are HU"
+    ]
+
+
+def test_a_file_of_labels_is_told_from_an_image_and_has_no_modality(tmp_path):
+    series = io.scan(saved(tmp_path / "a.nii", np.ones((2, 2, 2), np.uint8), intent_code=1002)).choose()
+    assert str(series) == "NIFTI labels 2 x 2 x 2 at 1 x 1 x 1 mm"
+    with pytest.raises(ReadError, match="the file says it holds labels"):
+        io.read(series, modality="CT")
 
 
 @pytest.mark.parametrize(

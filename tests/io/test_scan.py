@@ -157,8 +157,9 @@ def test_series_are_chosen_by_index_uid_beginning_or_key(three):
     assert study.choose(study.series[1].key) is study.series[1]
     with pytest.raises(ReadError, match="2 series have the UID asked for"):
         study.choose("1.9.2")
-    with pytest.raises(ReadError, match="no series has index 3"):
-        study.choose("3")
+    for index in ("3", "-1", 3, -1, "99999"):
+        with pytest.raises(ReadError, match=f"^no series has index {index}; 3 series here: 0: CT"):
+            study.choose(index)
     with pytest.raises(ReadError, match="no series has the UID asked for"):
         study.choose("7.7")
 
@@ -167,10 +168,36 @@ def test_several_series_and_no_choice_are_listed_on_one_line(three):
     with pytest.raises(ReadError) as caught:
         io.scan(three).choose()
     text = str(caught.value)
-    assert text.startswith(
-        "3 series here, choose one by index or UID: 0: CT 7 x 5 x 4 at 0.8 x 0.9 x 2.5 mm; 1: MR"
+    assert text == (
+        "3 series here: 0: CT 7 x 5 x 4 at 0.8 x 0.9 x 2.5 mm; 1: MR 8 x 8 x 2 at 0.8 x 0.9 x 2.5 mm; ...; "
+        "`voxcam scan PLACE` lists them; choose by index or UID (--series)"
     )
-    assert "\n" not in text
+
+
+def test_a_line_about_many_series_stays_short_and_says_how_to_choose(tmp_path):
+    for number in range(30):
+        folder = tmp_path / f"{CANARY}{number}"
+        write_dicom_series(folder, noise((7, 5, 2)), SeriesInstanceUID=f"1.2.777.{number}")
+    study = io.scan(tmp_path)
+    for which in (None, "30", "-1", "1.2.777", "7.7"):
+        with pytest.raises(ReadError) as caught:
+            study.choose(which)
+        text = str(caught.value)
+        assert len(text) <= 200
+        assert "30 series here: 0: CT 7 x 5 x 2" in text
+        assert text.endswith("; `voxcam scan PLACE` lists them; choose by index or UID (--series)")
+        assert CANARY not in text
+        assert "1.2.777" not in text
+
+
+def test_a_series_without_pixel_size_does_not_pretend_to_mm(tmp_path):
+    write_dicom_series(tmp_path / "a", noise(), PixelSpacing=None)
+    write_dicom_series(tmp_path / "b", noise())
+    texts = {series.spacing_known: str(series) for series in io.scan(tmp_path).series}
+    assert texts == {
+        False: "CT 7 x 5 x 4, pixel size unknown",
+        True: "CT 7 x 5 x 4 at 0.8 x 0.9 x 2.5 mm",
+    }
 
 
 def test_a_localizer_does_not_stand_in_the_way_of_the_only_image(three):

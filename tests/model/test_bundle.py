@@ -134,3 +134,13 @@ def test_any_change_of_weights_or_configuration_changes_the_fingerprint(tmp_path
     blob[-1] ^= 1
     same.weights.write_bytes(blob)
     assert same.digests()["fingerprint"] != one.digests()["fingerprint"]
+
+
+def test_sections_that_nothing_reads_are_named_and_nothing_runs(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    changes = {"evil": {"_target_": "os.system", "command": f"touch {marker}"}, "growth": 4}
+    bundle = write_bundle(
+        tmp_path / "bundle", network_def=DENSENET_3D | {"growth_rate": "@growth"}, **changes
+    )
+    assert load_classifier(bundle, device="cpu").unused == ("evil",)
+    assert not marker.exists()

@@ -70,7 +70,7 @@ def test_staggered_slices_are_named():
 def test_frames_without_a_patient_have_no_letters_and_a_badge():
     for frame in ("detector", "unknown"):
         geometry = Geometry((10, 10, 1), np.eye(4), frame)
-        assert letters(geometry, (0, 1, 2)) is None
+        assert letters(place(geometry), (0, 1, 2)) is None
         assert place(geometry).badge != ""
 
 
@@ -82,7 +82,7 @@ def test_frames_without_a_patient_have_no_letters_and_a_badge():
 )
 def test_letters_name_the_direction_one_moves_in_on_the_screen(pose, order, up, left):
     geometry = Geometry((5, 6, 7), pose)
-    found = letters(geometry, order, ("up" if up else "down", "left" if left else "right"))
+    found = letters(place(geometry), order, ("up" if up else "down", "left" if left else "right"))
     at = place(geometry).geometry
     middle = np.array(at.shape) // 2
     for letter, axis, sign in (
@@ -98,9 +98,9 @@ def test_letters_name_the_direction_one_moves_in_on_the_screen(pose, order, up, 
 
 
 def test_the_axial_slice_has_the_front_up_and_the_right_at_the_left():
-    assert letters(Geometry((5, 5, 5), np.eye(4)), (0, 1, 2)) == ("A", "P", "R", "L")
-    assert letters(Geometry((5, 5, 5), np.eye(4)), (1, 0, 2)) == ("S", "I", "R", "L")
-    assert letters(Geometry((5, 5, 5), np.eye(4)), (2, 0, 1)) == ("S", "I", "A", "P")
+    assert letters(place(Geometry((5, 5, 5), np.eye(4))), (0, 1, 2)) == ("A", "P", "R", "L")
+    assert letters(place(Geometry((5, 5, 5), np.eye(4))), (1, 0, 2)) == ("S", "I", "R", "L")
+    assert letters(place(Geometry((5, 5, 5), np.eye(4))), (2, 0, 1)) == ("S", "I", "A", "P")
 
 
 def test_time_comes_first():

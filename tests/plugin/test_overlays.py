@@ -67,6 +67,34 @@ def test_an_oblique_scan_has_its_badge():
     assert "oblique 8.0°" in viewer.canvas.overlays["voxcam_badge"].text
 
 
+def radiograph(stated, frame="unknown", codes=(-1.0, -1.0)):
+    geometry = Geometry((5, 6, 1), np.diag([*codes, 1.0, 1.0]), frame)
+    source = {"patient_orientation": stated} if stated else {}
+    return Volume(np.zeros((5, 6, 1), np.int16), geometry, "CR", source=source)
+
+
+def test_a_radiograph_that_states_its_orientation_has_its_letters():
+    viewer, review, layers, overlays = desk(radiograph(["L", "F"]))
+    assert edges(overlays) == ("S", "I", "R", "L")
+    assert overlays.words()["badge"] == "projection: no pixel size, distances are in pixels"
+    assert layers.study.metadata["badge"] == overlays.words()["badge"]
+    viewer.scene.camera.orientation2d = ("down", "left")
+    assert edges(overlays) == ("S", "I", "L", "R")
+    viewer.scene.camera.orientation2d = ("down", "right")
+    layers.show_plane(1)
+    assert edges(overlays) == ("", "", "", "")
+    # Stored the other way round; reading gave it the affine that turns it.
+    review.open(radiograph(["R", "H"], "detector", (1.0, 1.0)))
+    assert edges(overlays) == ("S", "I", "R", "L")
+    assert overlays.words()["badge"] == "projection: millimetres on the detector"
+
+
+def test_a_radiograph_that_states_none_has_no_letters():
+    _, _, _, overlays = desk(radiograph(None))
+    assert edges(overlays) == ("", "", "", "")
+    assert overlays.words()["badge"] == "orientation unknown: the file states none"
+
+
 def test_evidence_on_the_screen_is_labelled(scan, explained):
     viewer, review, _, overlays = desk(scan)
     assert not viewer.canvas.overlays["voxcam_label"].visible

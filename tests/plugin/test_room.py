@@ -147,9 +147,42 @@ def test_closing_the_window_stops_the_run(make_napari_viewer, scan, tmp_path, qt
     qtbot.wait(50)
 
 
-def test_a_run_without_a_scan_says_what_is_missing(room, qtbot):
-    press(qtbot, room.classifier.run)
-    assert room.message.text() == "Before a run: open a scan and choose a classifier."
+def test_run_is_off_until_scan_and_classifier_are_chosen_and_says_what_is_missing(
+    room, scan, explained, qtbot, tmp_path
+):
+    run, hint = room.classifier.run, room.evidence.hint
+    press(qtbot, run)
+    assert room.review.running is None
+    assert (run.isEnabled(), hint.isVisible()) == (False, False)
+    assert run.toolTip() == "Before a run: open a scan and choose a classifier."
+    room.review.open(scan)
+    assert (run.isEnabled(), hint.isVisible()) == (False, False)
+    assert run.toolTip() == "Before a run: choose a classifier."
+    room.review.choose(write_bundle(tmp_path / "tiny"), "cpu")
+    assert (run.isEnabled(), hint.isVisible()) == (True, True)
+    assert hint.text() == "Press Run to explain this scan."
+    assert "evidence for every class" in run.toolTip()
+    room.review.adopt(explained)
+    assert (run.isEnabled(), hint.isVisible()) == (True, False)
+    room.review.choose(None)
+    assert not run.isEnabled()
+
+
+def test_a_classifier_without_a_scan_cannot_be_run(room, qtbot, tmp_path):
+    room.review.choose(write_bundle(tmp_path / "tiny"), "cpu")
+    assert not room.classifier.run.isEnabled()
+    assert room.classifier.run.toolTip() == "Before a run: open a scan."
+    assert not room.evidence.hint.isVisible()
+
+
+def test_the_word_to_press_run_is_gone_during_a_run_and_back_after_it(ready, qtbot, monkeypatch):
+    began, _ = slow_job(monkeypatch)
+    press(qtbot, ready.classifier.run)
+    assert not ready.evidence.hint.isVisible()
+    qtbot.waitUntil(began.is_set, timeout=10_000)
+    press(qtbot, ready.classifier.cancel)
+    qtbot.waitUntil(lambda: ready.review.running is None, timeout=10_000)
+    assert ready.evidence.hint.isVisible()
 
 
 def test_what_is_no_bundle_is_refused_in_words(room, tmp_path):

@@ -65,10 +65,17 @@ def print_explanation(explanation: Explanation) -> None:
         for heatmap in [h for h in explanation.heatmaps if h.class_name == name][:1]:
             evidence = "none positive" if heatmap.is_empty else f"{heatmap.largest:.3g}"
             peak = "" if heatmap.peak_mm is None else "{:.1f}, {:.1f}, {:.1f}".format(*heatmap.peak_mm)
-        rows.append((name, f"{explanation.scores[name]:.3f}", evidence, peak))
+        rows.append((name, _probability(explanation.scores[name]), evidence, peak))
     method = explanation.methods[0]
     print_table("", ("class", "probability", f"highest {method} (logit)", "its place, RAS mm"), rows)
     print_line("Research use only, not for diagnosis. Evidence of the model, not of disease.")
+
+
+def _probability(p: float) -> str:
+    """Return `p` in words that never round to certainty."""
+    if p > 0.995:
+        return "> 0.99"
+    return "< 0.01" if p < 0.005 else f"{p:.2f}"
 
 
 def _finite(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ def demo(
     from voxcam.cli.window import show, why_no_window
     from voxcam.core.landing import free_place
     from voxcam.core.localisation import localise
+    from voxcam.core.windows import Window
     from voxcam.export import ExportOptions
     from voxcam.io import read_mask
     from voxcam.samples import SAMPLES, model_path, sample_path
@@ -30,6 +32,9 @@ def demo(
     free_place(place)
     sample = SAMPLES[SAMPLE]
     volume = voxcam.read(voxcam.scan(sample_path(sample.scan)).choose(None))
+    volume = replace(
+        volume, windows=(Window(-600, 1500, "lung"), *volume.windows)
+    )  # the file states none, and it is a chest
     mask = read_mask(sample_path(str(sample.labels)))
     with shown("loading the classifier"):
         classifier = voxcam.load_classifier(model_path(MODEL))
@@ -40,7 +45,7 @@ def demo(
     where = "inside" if truth.peak_in_mask else f"{truth.peak_distance_mm:.1f} mm from"
     print_line(f"The peak of {FINDING!r} lies {where} the tumour as it was drawn by hand.")
     files = write_results(explanation, place, ("png", "nifti"), ExportOptions(mask=mask))
-    print_line(f"{len(files)} files in {place}")
+    print_line(f"{len(files)} files in {place}, figures in {place / 'png'}")
     reason = "--no-window was given" if no_window else why_no_window()
     if reason:
         print_line(f"No window: {reason}.")

@@ -24,45 +24,53 @@ def explain(  # noqa: PLR0913 - a command's options
     layer: Annotated[list[str] | None, typer.Option(help="Layer of the network; may be given again.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
+    modality: Annotated[str | None, typer.Option(help="Of a NIfTI that does not state it: CT, MR.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Explain the series at PLACE by the classifier in BUNDLE, into a new folder."""
     import voxcam
+    from voxcam.cam import METHODS
     from voxcam.cli.answers import explanation_document, print_explanation, print_json, print_line
     from voxcam.cli.export import asked_formats
     from voxcam.cli.progress import shown
     from voxcam.core.landing import free_place
+    from voxcam.explain import check_names
+    from voxcam.export import ExportOptions
+    from voxcam.io import read_mask
 
+    # What was asked is checked before the long work, cheapest first.
     free_place(out)
-    wanted = asked_formats(formats)
-    with shown("reading") as progress:
-        volume = voxcam.read(voxcam.scan(place).choose(series), progress=progress)
+    wanted, chosen, methods = asked_formats(formats), asked_classes(classes), tuple(method or ("grad-cam",))
+    found = voxcam.scan(place).choose(series)
+    check_names(methods, tuple(METHODS), "method")
+    options = ExportOptions(mask=read_mask(mask) if mask else None)
     classifier = voxcam.load_classifier(bundle, device=device)
+    if isinstance(chosen, list):
+        check_names(chosen, classifier.classes, "class")
+    with shown("reading") as progress:
+        volume = voxcam.read(found, progress=progress, modality=modality)
     with shown("explaining") as progress:
-        explanation = voxcam.explain(
-            volume,
-            classifier,
-            methods=tuple(method or ("grad-cam",)),
-            classes=asked_classes(classes),
-            layers=layer,
-            progress=progress,
-        )
-    files = write_results(explanation, out, wanted)
+        explanation = voxcam.explain(volume, classifier, methods, chosen, layer, progress)
+    files = write_results(explanation, out, wanted, options)
     if as_json:
         print_json(explanation_document(explanation) | {"files": files})
         return 0
     print_explanation(explanation)
-    print_line(f"{len(files)} files in {out.name}")
+    print_line(f"{len(files)} files in {out}")
     return 0
 
 
-def asked_classes(text: str) -> Sequence[str] | int | None:
+def asked_classes(text: str) -> list[str] | int | None:
     """Return what `voxcam.explain` takes for "all", "top3" or "liver,spleen"."""
+    from voxcam.errors import ExplainError
+
     if text == "all":
         return None
-    if text.startswith("top") and text[3:].isdigit():
-        return int(text[3:])
-    return [name.strip() for name in text.split(",")]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names or text in ("top", "top0"):
+        raise ExplainError(f"no classes asked for by {text!r}: expected all, top3, or names with commas")
+    return int(text[3:]) if text.startswith("top") and text[3:].isdigit() else names
 
 
 def write_results(

@@ -12,25 +12,28 @@ def export(
     explanation_dir: Annotated[Path, typer.Argument(help="Folder that `voxcam explain` wrote.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the files.")],
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
+    mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Make figures and files from a saved explanation."""
     from voxcam.cli.answers import print_json, print_line
     from voxcam.core.explanation_folder import load
     from voxcam.core.landing import free_place, whole_folder
-    from voxcam.export import FORMATS
+    from voxcam.export import FORMATS, ExportOptions
+    from voxcam.io import read_mask
 
     free_place(out)
     wanted = asked_formats(formats)
     explanation = load(explanation_dir)
+    options = ExportOptions(mask=read_mask(mask) if mask else None)
     with whole_folder(out) as place:
         for name in wanted:
-            FORMATS[name](explanation, place / name)
+            FORMATS[name](explanation, place / name, options)
         files = sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
     if as_json:
         print_json({"files": files})
     else:
-        print_line(f"{len(files)} files in {out.name}: {', '.join(files)}")
+        print_line(f"{len(files)} files in {out}: {', '.join(files)}")
     return 0
 
 
@@ -43,6 +46,6 @@ def asked_formats(text: str) -> list[str]:
     unknown = [name for name in names if name not in FORMATS]
     if unknown or not names:
         raise ExportError(
-            f"no format is called {', '.join(unknown) or text!r}: there is {', '.join(FORMATS)}"
+            f"no format is called {(', '.join(unknown) or text)!r}: there is {', '.join(FORMATS)}"
         )
     return names

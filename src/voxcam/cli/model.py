@@ -42,6 +42,7 @@ _SHOWN = (
     "window",
     "activation",
     "default_layer",
+    "unused_sections",
     "intended_use",
     "fingerprint",
 )
@@ -59,6 +60,7 @@ def _document(classifier: Classifier) -> dict[str, Any]:
         "window": {"voxels": list(tiling.size), "overlap": tiling.overlap, "slices_along": tiling.flat_axis},
         "activation": classifier.activation,
         "default_layer": classifier.default_layer,
+        "unused_sections": list(classifier.unused),
         "intended_use": str(card.get("intended_use", "not stated")),
         "layers": [
             {"name": layer.name, "kind": layer.kind, "channels": layer.channels, "grid": list(layer.grid)}
@@ -71,4 +73,4 @@ def _document(classifier: Classifier) -> dict[str, Any]:
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {v}" for key, v in value.items())
-    return ", ".join(str(v) for v in value) if isinstance(value, list) else str(value)
+    return ", ".join(str(v) for v in value) or "none" if isinstance(value, list) else str(value)

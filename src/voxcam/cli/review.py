@@ -13,12 +13,21 @@ def review(
     bundle: Annotated[Path | None, typer.Option("--model", help="Folder of a MONAI bundle.")] = None,
     explanation: Annotated[Path | None, typer.Option("--explanation", help="Saved explanation.")] = None,
     series: Annotated[str | None, typer.Option(help="Index or UID, as `voxcam scan` lists them.")] = None,
+    modality: Annotated[str | None, typer.Option(help="Of a NIfTI that does not state it: CT, MR.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
 ) -> int:
     """Open a scan, a classifier or a saved explanation in napari."""
     import voxcam
     from voxcam.cli.window import check_window, show
+    from voxcam.io import read_mask
 
     check_window()
-    volume = voxcam.read(voxcam.scan(place).choose(series)) if place else None
     saved = voxcam.load_explanation(explanation) if explanation else None
-    return show(volume=volume, bundle=bundle, explanation=saved)
+    volume = voxcam.read(voxcam.scan(place).choose(series), modality=modality) if place else None
+    finding = read_mask(mask) if mask else None
+    if bundle:
+        # Before there is a window: what cannot be loaded or does not fit is one line here, as everywhere.
+        classifier = voxcam.load_classifier(bundle)
+        if volume is not None:
+            classifier.check_fit(volume)
+    return show(volume=volume, bundle=bundle, explanation=saved, mask=finding)

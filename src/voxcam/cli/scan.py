@@ -24,6 +24,8 @@ def scan(
 
     with shown("scanning") as progress:
         study = scan_place(place, progress=progress)
+    if not study.series:
+        study.choose()  # says what was found instead
     if as_json:
         print_json(_document(study))
         return 0
@@ -32,7 +34,7 @@ def scan(
             number,
             series.modality or series.format,
             " x ".join(str(n) for n in series.shape),
-            " x ".join(f"{mm:.3g}" for mm in series.spacing_mm),
+            " x ".join(f"{mm:.3g}" for mm in series.spacing_mm) if series.spacing_known else "unknown",
             series.description,
             _whereabouts(series, place),
         )

@@ -82,17 +82,19 @@ def load(folder: str | Path) -> Explanation:
     """
     place = Path(folder)
     if not (place / "explanation.json").is_file():
-        raise ReadError(f"{place.name!r} holds no explanation: expected the file explanation.json in it")
+        raise ReadError("the folder holds no explanation: expected the file explanation.json in it")
     try:
         document = json.loads((place / "explanation.json").read_text(encoding="utf-8"))
         if document["format"] > FORMAT:
             raise ReadError(
-                f"{place.name!r} is of format {document['format']}, known are up to {FORMAT}: update VoxCAM"
+                f"the explanation is of format {document['format']}, known are up to {FORMAT}: update VoxCAM"
             )
         with np.load(place / "heatmaps.npz", allow_pickle=False) as arrays:
             return _explanation(document, dict(arrays), _saved_volume(document, place))
     except _DAMAGE as error:
-        raise ReadError(f"the explanation in {place.name!r} is damaged ({type(error).__name__})") from error
+        raise ReadError(
+            "the explanation is damaged or a file of it is missing: copy it again, or explain again"
+        ) from error
 
 
 def _document(explanation: Explanation, *, with_volume: bool) -> dict[str, Any]:

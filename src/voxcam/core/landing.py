@@ -26,7 +26,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     _free_name(target)
-    with _writable(target):
+    with _writable():
         target.parent.mkdir(parents=True, exist_ok=True)
         # The suffix stays last: writers choose their format by it.
         handle, name = tempfile.mkstemp(
@@ -55,7 +55,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     free_place(target)
-    with _writable(target):
+    with _writable():
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=".landing-", dir=target.parent))
         try:
@@ -71,28 +71,35 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
 
 
 def free_place(path: str | Path) -> None:
-    """Raise ExportError unless `path` is free: nothing there, or an empty folder."""
+    """Raise ExportError unless `path` can be written: nothing there, or an empty folder.
+
+    Worth calling before long work too, so that the work is not done in vain.
+    """
     target = Path(path)
-    with _writable(target):
-        if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
-            return
-    _free_name(target)
+    with _writable():
+        empty = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
+    if not empty:
+        _free_name(target)
+    with _writable():
+        above = next(folder for folder in target.absolute().parents if folder.exists())
+        with tempfile.TemporaryDirectory(prefix=".landing-", dir=above):
+            pass
 
 
 def _free_name(target: Path) -> None:
-    with _writable(target):
+    with _writable():
         taken = target.exists() or target.is_symlink()
     if taken:
-        raise ExportError(f"{target.name!r} exists already and is left as it is: choose another place")
+        raise ExportError("the output exists already and is left as it is: choose another place")
 
 
 @contextmanager
-def _writable(target: Path) -> Iterator[None]:
+def _writable() -> Iterator[None]:
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ExportError(f"{target.name!r} cannot be written: {reason.lower()}") from error
+        raise ExportError(f"the output cannot be written there: {reason.lower()}") from error
 
 
 def _sync(path: Path) -> None:

@@ -26,6 +26,9 @@ _AXES: dict[str, tuple[int, int, int]] = {"axial": (0, 1, 2), "coronal": (1, 0, 
 _WORLD: dict[str, tuple[str, int]] = {"axial": ("z", 2), "coronal": ("y", 1), "sagittal": ("x", 0)}
 PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
 
+# Where a projection's columns and rows may grow to (PatientOrientation), in the letters of the pictures.
+_STATED = {"A": "A", "P": "P", "R": "R", "L": "L", "H": "S", "F": "I"}
+
 # Below this the nearest anatomical plane is the plane.
 OBLIQUE_DEG = 1.0
 
@@ -51,12 +54,15 @@ class Slice:
         Which plane, and which one along the display axis (0 is the uppermost, foremost or rightmost).
     geometry
         Of the whole volume in the display frame: axes grow nearest to I, P, L.
+    stated
+        Letters of a projection, which its frame does not tell but its file did; `stated_letters`.
     """
 
     pixels: NDArray[Any]
     plane: Plane
     index: int
     geometry: Geometry
+    stated: Letters | None = None
 
     @property
     def count(self) -> int:
@@ -76,9 +82,9 @@ class Slice:
 
     @property
     def letters(self) -> Letters | None:
-        """Directions nearest to the edges; None if the frame is not the patient's."""
+        """Directions nearest to the edges; of a projection as its file states them, None if it does not."""
         if self.frame != "patient":
-            return None
+            return self.stated if self.plane == "axial" else None
         _, down, across = _AXES[self.plane]
         bottom, right = DISPLAY[down], DISPLAY[across]
         return Letters(_OPPOSITE[bottom], bottom, _OPPOSITE[right], right)
@@ -154,7 +160,7 @@ def cut(volume: Volume, plane: Plane = "axial", index: int | None = None) -> Sli
     pixels = pixels[..., 0] if pixels.ndim == 3 else pixels
     pixels = pixels if axes[down] < axes[across] else pixels.T
     pixels = pixels[:: -1 if flips[down] else 1, :: -1 if flips[across] else 1]
-    return Slice(pixels, plane, index, display)
+    return Slice(pixels, plane, index, display, stated_letters(volume))
 
 
 def cut_on(seen: Volume, volume: Volume, plane: Plane = "axial", index: int | None = None) -> Slice:
@@ -169,7 +175,26 @@ def cut_on(seen: Volume, volume: Volume, plane: Plane = "axial", index: int | No
     key: list[Any] = [slice(None)] * 3
     key[through] = index
     # The remaining display axes are already in order: down, then across.
-    return Slice(np.asarray(seen.on(display).voxels[tuple(key)]), plane, index, display)
+    pixels = np.asarray(seen.on(display).voxels[tuple(key)])
+    return Slice(pixels, plane, index, display, stated_letters(volume))
+
+
+def stated_letters(volume: Volume) -> Letters | None:
+    """Return the letters at the edges of a projection as `cut` shows it, from PatientOrientation (0020,0020).
+
+    ``source["patient_orientation"]`` holds where columns and rows grow to as stored. Reading lays a
+    projection out so that they grow to the display's right and bottom, but turns columns that grow to
+    the patient's right and rows that grow to the head: these read L and I here, whatever the file's flip.
+    None in the patient's own frame, and where nothing, or no two of A, P, R, L, H, F, is stated.
+    """
+    stated = volume.source.get("patient_orientation")
+    if volume.geometry.frame == "patient" or not isinstance(stated, list | tuple) or len(stated) != 2:
+        return None
+    right, bottom = (_STATED.get(str(letter), "") for letter in stated)
+    if not right or not bottom:
+        return None
+    right, bottom = "L" if right == "R" else right, "I" if bottom == "S" else bottom
+    return Letters(_OPPOSITE[bottom], bottom, _OPPOSITE[right], right)
 
 
 def hottest_slice(heatmap: Heatmap, volume: Volume, plane: Plane = "axial") -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voxcam.io.dicom_headers import Header
 
 _AGAIN = "copy or export the file again"
+_DAMAGED = "is damaged or cut short"
 
 
 def stored_pixels(header: Header, where: str) -> tuple[NDArray[Any], Dataset]:
@@ -60,12 +61,16 @@ def _dataset(header: Header, where: str) -> Dataset:
     try:
         dataset = dcmread(header.file, force=True)
         uid = str(dataset.get("SOPInstanceUID", "")).strip()
-        same = (dataset.get("Rows"), dataset.get("Columns")) == (header.rows, header.columns)
+        size = (dataset.get("Rows"), dataset.get("Columns"))
     except OSError:
         raise ReadError(f"{where} cannot be opened any more; scan the place again") from None
     except Exception as error:  # pydicom raises a dozen kinds of error on broken files
-        raise ReadError(f"{where} is damaged ({type(error).__name__}); {_AGAIN}") from None
-    if not same or (uid and uid != header.instance_uid):
+        raise ReadError(f"{where} {_DAMAGED} ({type(error).__name__}): copy it again") from None
+    # Where pydicom meets the end of the file too early it returns what it has, or nothing: only an image
+    # with a whole header, or another UID that is no beginning of the one expected, was put in its place.
+    if None in size and header.instance_uid.startswith(uid):
+        raise ReadError(f"{where} {_DAMAGED}: copy it again")
+    if size != (header.rows, header.columns) or (uid and uid != header.instance_uid):
         raise ReadError(f"{where} has changed since the scan; scan the place again")
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _encoding(dataset)
@@ -82,9 +87,10 @@ def _encoding(dataset: Dataset) -> UID:
 
 def _check_whole(header: Header, dataset: Dataset, where: str) -> None:
     if "PixelData" not in dataset:
-        raise ReadError(f"{where} holds no whole pixel data: the file was cut short; {_AGAIN}")
+        raise ReadError(f"{where} {_DAMAGED} (no whole pixel data): copy it again")
     syntax, pixels = dataset.file_meta.TransferSyntaxUID, dataset.PixelData
     if syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian):
         expected = header.rows * header.columns * int(dataset.BitsAllocated) // 8
         if len(pixels) < expected:
-            raise ReadError(f"{where}: expected {expected} bytes of pixels, found {len(pixels)}; {_AGAIN}")
+            found = f"expected {expected} bytes of pixels, found {len(pixels)}"
+            raise ReadError(f"{where} {_DAMAGED} ({found}): copy it again")

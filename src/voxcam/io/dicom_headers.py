@@ -195,9 +195,25 @@ def _pixel_bytes(stream: BinaryIO, dataset: Dataset) -> int | None:
     explicit = start[4:6] in (b"OB", b"OW", b"UN")
     length = struct.unpack(order + "I", start[8:12] if explicit else start[4:8])[0]
     if length == _UNDEFINED_LENGTH:
-        return _UNDEFINED_LENGTH
+        return _UNDEFINED_LENGTH if _reaches_its_end(stream) else 0
     here = stream.tell() if explicit else stream.tell() - 4
     return min(int(length), os.fstat(stream.fileno()).st_size - here)
+
+
+def _reaches_its_end(stream: BinaryIO) -> bool:
+    """Whether encapsulated pixels run to their sequence delimiter (FFFE,E0DD); PS3.5 A.4.
+
+    Skips from item to item: nothing is decoded. What is no item at all is left to the decoder.
+    """
+    size = os.fstat(stream.fileno()).st_size
+    while len(item := stream.read(8)) == 8:
+        group, element, length = struct.unpack("<HHI", item)
+        if (group, element) != (0xFFFE, 0xE000):
+            return True
+        if stream.tell() + length > size:
+            return False
+        stream.seek(length, os.SEEK_CUR)
+    return False
 
 
 def _header(path: Path, dataset: Dataset) -> Header:
@@ -228,7 +244,7 @@ def _header(path: Path, dataset: Dataset) -> Header:
         calibration=_term(dataset, "PixelSpacingCalibrationType", ("GEOMETRY", "FIDUCIAL")),
         thickness_mm=_number(dataset, "SliceThickness"),
         between_slices_mm=_number(dataset, "SpacingBetweenSlices"),
-        patient_orientation=_codes(dataset, "PatientOrientation"),
+        patient_orientation=_biped_orientation(dataset),
         slope=slope,
         intercept=intercept,
         has_modality_lut="ModalityLUTSequence" in dataset,
@@ -261,6 +277,12 @@ def _value(dataset: Dataset, keyword: str) -> Any:
 def _text(dataset: Dataset, keyword: str) -> str:
     value = _value(dataset, keyword)
     return "" if value is None else str(value).strip()
+
+
+def _biped_orientation(dataset: Dataset) -> tuple[str, ...]:
+    """PatientOrientation; none of a quadruped (0010,2210), whose letters mean other directions."""
+    quadruped = "QUADRUPED" in _codes(dataset, "AnatomicalOrientationType")
+    return () if quadruped else _codes(dataset, "PatientOrientation")
 
 
 def _codes(dataset: Dataset, keyword: str) -> tuple[str, ...]:

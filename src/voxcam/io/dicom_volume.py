@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from voxcam.io.study import Progress, Series
 
 _INT16 = np.iinfo(np.int16)
+# Each direction a code of PatientOrientation may name, and the body axis it lies on.
+_BODY_AXES = {"R": "across", "L": "across", "A": "depth", "P": "depth", "H": "height", "F": "height"}
 
 
 def read(series: Series, progress: Progress | None = None) -> Volume:
@@ -128,7 +130,8 @@ def _unit(series: Series, header: Header) -> str:
 
 def _source(series: Series, grid: Grid, middle: Header) -> dict[str, Any]:
     headers: Sequence[Header] = series.headers
-    _slope, _intercept = _rescale(middle)
+    orientation = _patient_orientation(middle)
+    stated = {"patient_orientation": orientation} if orientation else {}
     return {
         "format": "dicom",
         "series_key": series.key,
@@ -144,4 +147,20 @@ def _source(series: Series, grid: Grid, middle: Header) -> dict[str, Any]:
         if middle.padding is None
         else middle.padding * _rescale(middle)[0] + _rescale(middle)[1],
         "findings": [finding.text for finding in series.findings],
+        **stated,
     }
+
+
+def _patient_orientation(header: Header) -> list[str]:
+    """Return where columns and rows of a projection grow to as stored, such as ``["L", "F"]``; else [].
+
+    Letters A, P, R, L, H, F of PatientOrientation (0020,0020), PS3.3 C.7.6.1.1.1: the direction of the
+    rows (growing column), then of the columns (growing row). Of a compound code the first letter is the
+    main one. Empty where a code is none of a biped's, or both lie on one body axis; and of an image placed
+    in the patient, whose affine says it better.
+    """
+    codes = header.patient_orientation
+    if header.placed or len(codes) != 2 or not all(code and set(code) <= set(_BODY_AXES) for code in codes):
+        return []
+    letters = [code[0] for code in codes]
+    return letters if _BODY_AXES[letters[0]] != _BODY_AXES[letters[1]] else []

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from voxcam.io.study import Progress
 
 _INT16 = np.iinfo(np.int16)
+_AIR_HU = -500
 # nibabel lets each of these through on a damaged file.
 _DAMAGE = (EOFError, OSError, ValueError, zlib.error, ImageFileError)
 
@@ -68,26 +69,30 @@ def series_of(headers: Sequence[NiftiHeader], left_out: Sequence[LeftOut]) -> li
 def read(series: Series, progress: Progress | None = None) -> Volume:
     """Return the file as a volume, time last; scl_slope and scl_inter are applied.
 
-    Voxels keep whole numbers as int16 where they fit, else are float32. NIfTI knows no modality: whole
-    numbers that reach below -500, as air does, are taken for CT in HU, and a finding says so. A file with
-    the intent code of labels (1002) has unit "label".
+    Voxels keep whole numbers as int16 where they fit, else are float32. NIfTI knows no modality: where the
+    series has none either, whole numbers that reach below -500, as air does, are taken for CT in HU, and
+    the first finding says so. A file with the intent code of labels (1002) has unit "label".
 
     Raises
     ------
     ReadError
-        The file is gone, changed or damaged.
+        The file is gone, changed or damaged, or holds labels where a modality was stated.
     """
     header: NiftiHeader = series.headers[0]
+    if header.is_label and series.modality:
+        raise ReadError(
+            f"expected an image of modality {series.modality}, the file says it holds labels; "
+            "leave the modality out, or choose the image"
+        )
     voxels = _voxels(header)
     if progress is not None:
         progress(1, 1)
     if header.is_label:
-        return _volume(series, header, _labels(voxels), "", "label", ())
+        return _volume(series, header, _labels(voxels), "", "label", series.findings)
     values, odd = _values(voxels)
-    if _like_hu(values):
-        taken = Finding("taken-for-ct", "taken for CT in HU by its values")
-        return _volume(series, header, values, "CT", "HU", (*odd, taken))
-    return _volume(series, header, values, "", "", odd)
+    modality, guessed = _modality(series, values)
+    unit = "HU" if modality == "CT" else ""
+    return _volume(series, header, values, modality, unit, (*guessed, *series.findings, *odd))
 
 
 def read_mask(path: str | os.PathLike[str]) -> Volume:
@@ -114,7 +119,7 @@ def read_mask(path: str | os.PathLike[str]) -> Volume:
         raise ReadError(
             f"expected a mask of three dimensions, found {len(found.shape)}; take one moment of it"
         )
-    return _volume(_series(found), found, _labels(_voxels(found)), "", "label", ())
+    return _volume(_series(found), found, _labels(_voxels(found)), "", "label", found.findings)
 
 
 def _magic(head: bytes) -> str:
@@ -179,10 +184,21 @@ def _labels(voxels: NDArray[Any]) -> NDArray[Any]:
     return whole.astype(np.uint8 if whole.max() < 256 else np.int32, order="K")
 
 
+def _modality(series: Series, values: NDArray[Any]) -> tuple[str, tuple[Finding, ...]]:
+    """Return the modality stated, else CT where the values look like HU, and what to say of it."""
+    if not series.modality and _like_hu(values):
+        return "CT", (Finding("taken-for-ct", "taken for CT in HU by its values"),)
+    # Also true where no voxel is a number.
+    if series.modality == "CT" and not (values < _AIR_HU).any():
+        text = f"stated to be CT, but no value is below {_AIR_HU} as air is: check that they are HU"
+        return "CT", (Finding("no-air", text),)
+    return series.modality, ()
+
+
 def _like_hu(values: NDArray[Any]) -> bool:
     """Whole numbers from air (below -500, not below the padding some scanners write, -3100) to tissue."""
     low, high = values.min(), values.max()
-    if not (-3100 <= low < -500 and 0 < high <= _INT16.max):
+    if not (-3100 <= low < _AIR_HU and 0 < high <= _INT16.max):
         return False
     return values.dtype.kind == "i" or bool((values == np.rint(values)).all())
 
@@ -193,7 +209,7 @@ def _volume(
     voxels: NDArray[Any],
     modality: str,
     unit: str,
-    more: tuple[Finding, ...],
+    findings: tuple[Finding, ...],
 ) -> Volume:
     grid = (header.shape[0], header.shape[1], header.shape[2])
     return Volume(
@@ -208,6 +224,6 @@ def _volume(
             "spacing_mm": list(series.spacing_mm),
             "spacing_from": header.affine_from,
             "space": header.space,
-            "findings": [finding.text for finding in (*series.findings, *more)],
+            "findings": [finding.text for finding in findings],
         },
     )

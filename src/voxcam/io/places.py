@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,7 +94,7 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
     )
 
 
-def read(series: Series, progress: Progress | None = None) -> Volume:
+def read(series: Series, progress: Progress | None = None, modality: str | None = None) -> Volume:
     """Return a series as a volume in RAS+ mm, of modality values (HU, ...) that are never windowed.
 
     Parameters
@@ -102,17 +103,37 @@ def read(series: Series, progress: Progress | None = None) -> Volume:
         One of `Study.series`.
     progress
         Called with (done, total) slices; may raise `voxcam.errors.Cancelled` to stop.
+    modality
+        DICOM's two letters (CT, MR, ...) to go by where the file states none, as NIfTI never does: nothing
+        is guessed from the values then. A NIfTI file stated to be CT is in HU. None: go by the file alone.
 
     Raises
     ------
     ReadError
-        The series cannot be read whole; `GridError` if its slices form no regular grid.
+        The series cannot be read whole, or is of another modality than stated; `GridError` if its slices
+        form no regular grid.
     """
     if not isinstance(series, Series):
         raise TypeError(
             f"expected a Series such as voxcam.scan(place).choose(), found {type(series).__name__}"
         )
-    return READERS[series.format].read(series, progress)
+    stated = series if modality is None else _stated(series, modality)
+    return READERS[series.format].read(stated, progress)
+
+
+def _stated(series: Series, modality: str) -> Series:
+    """Return the series as of the modality stated; the file's own word goes before it."""
+    code = modality.strip().upper()
+    if series.modality:
+        if code == series.modality:
+            return series
+        raise ReadError(
+            f"the series was stated to be of another modality, the file says {series.modality}; "
+            "leave the modality out"
+        )
+    if not re.fullmatch("[A-Z]{2}", code):
+        raise ReadError("expected a modality of two letters such as CT, MR or PT, found another word")
+    return replace(series, modality=code)
 
 
 def _walk(root: Path, progress: Progress | None) -> tuple[list[Path], list[LeftOut]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 Format = Literal["dicom", "nifti"]
+
+_HOW_TO_CHOOSE = "`voxcam scan PLACE` lists them; choose by index or UID (--series)"
+# An error is one line to be read at a glance: series are named in it as long as they fit.
+_LINE_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Series:
     shape
         Voxels along i, j, k, and time if there is any.
     spacing_mm
-        Distance between neighbouring voxels along i, j, k; 1 where the file states none (a finding says so).
+        Distance between neighbouring voxels along i, j, k; 1 where the file states none (a finding says so,
+        and `spacing_known` is False).
     files
         In the order of k. What a position holds twice is listed twice.
     localizer
@@ -89,11 +95,22 @@ class Series:
         """Whether no finding stops it from being read."""
         return not any(finding.stops for finding in self.findings)
 
+    @property
+    def spacing_known(self) -> bool:
+        """Whether the file states a pixel size; if not, `spacing_mm` counts pixels, not mm."""
+        return not any(finding.kind == "no-pixel-size" for finding in self.findings)
+
     def __str__(self) -> str:
         size = " x ".join(str(n) for n in self.shape)
         spacing = " x ".join(f"{s:.4g}" for s in self.spacing_mm)
-        kind = " localizer" if self.localizer else ""
-        return f"{self.modality or self.format.upper()}{kind} {size} at {spacing} mm"
+        stated = f" at {spacing} mm" if self.spacing_known else ", pixel size unknown"
+        kind = " localizer" if self.localizer else " labels" if self._labels else ""
+        return f"{self.modality or self.format.upper()}{kind} {size}{stated}"
+
+    @property
+    def _labels(self) -> bool:
+        """Whether the header itself says that the voxels are labels; many masks do not say so."""
+        return any(getattr(header, "is_label", False) for header in self.headers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,27 +146,27 @@ class Study:
         Parameters
         ----------
         which
-            Index (``"0"``), UID, key, or a beginning of either that only one series has.
+            Index (``"0"``, 0), UID, key, or a beginning of either that only one series has.
 
         Raises
         ------
         ReadError
-            None, or more than one, is meant; the line lists what there is.
+            None, or more than one, is meant; the line names the first few series, with their index.
         """
         if not self.series:
             raise ReadError(f"expected an image series, found none{self._left_out()}")
         if which is None:
             meant = [s for s in self.series if not s.localizer] or list(self.series)
             if len(meant) != 1:
-                raise ReadError(
-                    f"{len(self.series)} series here, choose one by index or UID: {self._listing()}"
-                )
+                raise ReadError(self._listing())
             return meant[0]
         asked = str(which).strip()
-        if asked.isdigit() and len(asked) < 6:
-            if int(asked) >= len(self.series):
-                raise ReadError(f"no series has index {int(asked)}, choose one of: {self._listing()}")
-            return self.series[int(asked)]
+        # Five digits at most: a longer number without a dot is the beginning of a key.
+        if isinstance(which, int) or re.fullmatch(r"-[0-9]{1,9}|[0-9]{1,5}", asked):
+            index = int(asked)
+            if not 0 <= index < len(self.series):
+                raise ReadError(self._listing(f"no series has index {index}; "))
+            return self.series[index]
         return self._by_identity(asked)
 
     def _by_identity(self, asked: str) -> Series:
@@ -159,11 +176,18 @@ class Study:
         if len(meant) != 1:
             # The asked text is not repeated: a UID may identify.
             found = f"{len(meant)} series have" if meant else "no series has"
-            raise ReadError(f"{found} the UID asked for, choose one by index: {self._listing()}")
+            raise ReadError(self._listing(f"{found} the UID asked for; "))
         return meant[0]
 
-    def _listing(self) -> str:
-        return "; ".join(f"{index}: {series}" for index, series in enumerate(self.series))
+    def _listing(self, wrong: str = "") -> str:
+        """Return `wrong`, how many series there are, as many of them as fit on a line, and how to choose."""
+        line = f"{wrong}{len(self.series)} series here: "
+        for index, series in enumerate(self.series):
+            entry = f"{index}: {series}; "
+            if index and len(line) + len(entry) + len("...; ") + len(_HOW_TO_CHOOSE) > _LINE_LENGTH:
+                return f"{line}...; {_HOW_TO_CHOOSE}"
+            line += entry
+        return line + _HOW_TO_CHOOSE
 
     def _left_out(self) -> str:
         texts = [f.text for f in self.findings if f.kind in ("skipped", "refused")]

@@ -17,6 +17,7 @@ from typing import Any
 from voxcam.errors import ClassifierError, UntrustedCodeError
 
 CONFIG_LIMIT_BYTES = 10_000_000
+SECTIONS = ("network_def", "preprocessing", "inferer", "postprocessing")
 WEIGHTS = ("model.safetensors", "model.pt")
 
 
@@ -43,8 +44,8 @@ class Bundle:
 
     @property
     def name(self) -> str:
-        """The name it gives itself, else its folder's."""
-        return str(self.metadata.get("name") or self.folder.name)
+        """The name it gives itself."""
+        return str(self.metadata.get("name") or "unnamed")
 
     @property
     def version(self) -> str:
@@ -68,6 +69,19 @@ class Bundle:
             If a reference leads nowhere or in a circle.
         """
         return self._resolved(self.config[key], key, ()) if key in self.config else None
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Sections of the configuration that are neither read nor run, nor referred to by one that is."""
+        read: set[str] = set()
+        waiting = [key for key in SECTIONS if key in self.config]
+        while waiting:
+            key = waiting.pop()
+            if key not in read:
+                read.add(key)
+                text = json.dumps(self.config[key])
+                waiting += [other for other in self.config if f'"@{other}' in text]
+        return tuple(key for key in self.config if key not in read)
 
     def digests(self) -> dict[str, str]:
         """Return the SHA-256 of the weights and of both configuration files, and "fingerprint" over them."""
@@ -134,7 +148,7 @@ def read_bundle(place: str | Path) -> Bundle:
     folder = Path(place)
     if not folder.is_dir():
         found = "a file" if folder.exists() else "nothing"
-        raise ClassifierError(f"expected the folder of a MONAI bundle at {folder.name!r}, found {found}")
+        raise ClassifierError(f"expected the folder of a MONAI bundle, found {found}")
     configs = folder / "configs"
     return Bundle(
         folder,
@@ -173,18 +187,17 @@ def target_of(section: Any, allowed: Any, what: str) -> tuple[str, dict[str, Any
 
 
 def _json(path: Path) -> dict[str, Any]:
-    bundle = path.parents[1].name
     if not path.is_file():
         hint = " (YAML is not read yet)" if path.with_suffix(".yaml").exists() else ""
-        raise ClassifierError(f"{bundle!r} is no MONAI bundle: it has no configs/{path.name}{hint}")
+        raise ClassifierError(f"the folder is no MONAI bundle: it has no configs/{path.name}{hint}")
     if path.stat().st_size > CONFIG_LIMIT_BYTES:
-        raise ClassifierError(f"configs/{path.name} of {bundle!r} is over {CONFIG_LIMIT_BYTES:,} bytes")
+        raise ClassifierError(f"configs/{path.name} is over {CONFIG_LIMIT_BYTES:,} bytes")
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise ClassifierError(f"configs/{path.name} of {bundle!r} is not JSON: {error}") from None
+        raise ClassifierError(f"configs/{path.name} is not JSON: {error}") from None
     if not isinstance(document, dict):
-        raise ClassifierError(f"configs/{path.name} of {bundle!r} is not a JSON object")
+        raise ClassifierError(f"configs/{path.name} is not a JSON object")
     return document
 
 
@@ -192,6 +205,4 @@ def _weights(models: Path) -> Path:
     for name in WEIGHTS:
         if (models / name).is_file():
             return models / name
-    raise ClassifierError(
-        f"{models.parent.name!r} has no weights: expected models/{' or models/'.join(WEIGHTS)}"
-    )
+    raise ClassifierError(f"the bundle has no weights: expected models/{' or models/'.join(WEIGHTS)}")

@@ -74,6 +74,8 @@ class Classifier:
         SHA-256 of the weights, of the configuration and the metadata, and "fingerprint" over them.
     card
         What its bundle says of itself.
+    unused
+        Sections of its bundle that nothing reads or runs.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Classifier:
     input_shape: tuple[int, ...] | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
     def layers(self) -> tuple[cam.Layer, ...]:
         """Return the layers whose maps can be shown, with their grid in one window; runs it over zeros."""
@@ -108,7 +111,7 @@ class Classifier:
         ClassifierError
             If the volume is not what the classifier was trained on.
         """
-        self._check_fit(volume)
+        self.check_fit(volume)
         return self.preprocessing(volume)
 
     def predict(self, volume: Volume, progress: Callable[[int, int], None] | None = None) -> Prediction:
@@ -167,7 +170,8 @@ class Classifier:
         starts = np.array(self.tiling.starts(shape))
         return prepared.geometry.to_world(starts + (np.array(self.tiling.window(shape)) - 1) / 2)
 
-    def _check_fit(self, volume: Volume) -> None:
+    def check_fit(self, volume: Volume) -> None:
+        """Raise ClassifierError if `volume` is not of the kind the classifier was trained on."""
         for what, ours, theirs in (
             ("modality", self.modality, volume.modality),
             ("values in", self.unit, volume.unit),
@@ -176,6 +180,7 @@ class Classifier:
                 found = theirs or "none stated"
                 raise ClassifierError(
                     f"the scan does not fit classifier {self.name!r}: it expects {what} {ours}, found {found}"
+                    + ("" if theirs else "; state the modality if you know it (--modality)")
                 )
 
 

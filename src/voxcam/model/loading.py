@@ -61,6 +61,7 @@ def load_classifier(place: str | Path, device: str = "auto", trust_code: bool = 
         unit=str(bundle.stated.get("input_unit", "")),
         digests=bundle.digests(),
         card=bundle.metadata,
+        unused=bundle.unused,
     )
     return _with_default_layer(classifier)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxcam.plugin.frame import in_display_order, place
+from voxcam.plugin.frame import in_display_order, place_volume
 
 if TYPE_CHECKING:
     from voxcam.core.heatmap import Heatmap
@@ -27,7 +27,7 @@ def appearance(volume: Volume, window: Window | None = None) -> tuple[Any, dict[
     order, the volume itself, the badge); of images also colours, contrast limits, and as
     "contrast_range", which is no constructor argument, how far these may be drawn.
     """
-    placement = place(volume.geometry)
+    placement = place_volume(volume)
     data = in_display_order(volume)
     time = data.ndim - 3
     attributes: dict[str, Any] = {

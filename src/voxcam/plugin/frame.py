@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from voxcam.export.planes import DISPLAY, Letters
+from voxcam.export.planes import DISPLAY, Letters, stated_letters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +44,12 @@ class Placement:
     ----------
     geometry
         The grid with its axes in display order (nearest to I, P, L) and its true affine.
+    stated
+        Letters at the edges of a projection, if its file states them.
     """
 
     geometry: Geometry
+    stated: Letters | None = None
 
     @property
     def scale(self) -> tuple[float, float, float]:
@@ -82,6 +85,8 @@ class Placement:
     def badge(self) -> str:
         """What the screen must say of the frame; "" if all is as it seems."""
         if self.geometry.frame == "unknown":
+            if self.stated is not None:
+                return "projection: no pixel size, distances are in pixels"
             return "orientation unknown: the file states none"
         if self.geometry.frame == "detector":
             return "projection: millimetres on the detector"
@@ -102,9 +107,14 @@ class Placement:
         return self.geometry.to_world(index)
 
 
-def place(geometry: Geometry) -> Placement:
-    """Return where a volume of `geometry` is shown."""
-    return Placement(geometry.reordered(*geometry.towards(DISPLAY)))
+def place(geometry: Geometry, stated: Letters | None = None) -> Placement:
+    """Return where a volume of `geometry` is shown; `stated` are a projection's letters."""
+    return Placement(geometry.reordered(*geometry.towards(DISPLAY)), stated)
+
+
+def place_volume(volume: Volume) -> Placement:
+    """Return where `volume` is shown, with the letters its file states if it is a projection."""
+    return place(volume.geometry, stated_letters(volume))
 
 
 def in_display_order(volume: Volume) -> Any:
@@ -114,9 +124,9 @@ def in_display_order(volume: Volume) -> Any:
 
 
 def letters(
-    geometry: Geometry, order: Sequence[int], orientation: tuple[str, str] = ("down", "right")
+    placement: Placement, order: Sequence[int], orientation: tuple[str, str] = ("down", "right")
 ) -> Letters | None:
-    """Return the anatomical letter at each edge of the screen; None if the frame is not the patient's.
+    """Return the anatomical letter at each edge of the screen; None if neither frame nor file tells.
 
     Parameters
     ----------
@@ -125,9 +135,12 @@ def letters(
     orientation
         Where they grow to on the screen: ("down" or "up", "right" or "left").
     """
-    if geometry.frame != "patient":
-        return None
-    down, right = DISPLAY[order[-2]], DISPLAY[order[-1]]
+    grows = DISPLAY
+    if placement.geometry.frame != "patient":
+        if placement.stated is None or 0 in order[-2:]:
+            return None  # across a projection's only plane there is nothing to name
+        grows = " " + placement.stated.bottom + placement.stated.right
+    down, right = grows[order[-2]], grows[order[-1]]
     down = down if orientation[0] == "down" else _OPPOSITE[down]
     right = right if orientation[1] == "right" else _OPPOSITE[right]
     return Letters(_OPPOSITE[down], down, _OPPOSITE[right], right)

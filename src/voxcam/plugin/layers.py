@@ -17,7 +17,7 @@ from voxcam.export.panels import MASK_COLOUR
 from voxcam.export.planes import peak_inside
 from voxcam.export.style import HeatmapStyle
 from voxcam.plugin.appearance import appearance, evidence_name, volume_name
-from voxcam.plugin.frame import Placement, place
+from voxcam.plugin.frame import Placement, place_volume
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -93,7 +93,7 @@ class ReviewLayers:
         if volume is None:
             return
         self._drawn.clear()
-        self.placement = place(volume.geometry)
+        self.placement = place_volume(volume)
         self.study = self._put(self.study, Image, volume, volume_name(volume))
         self._show_finding()
         for layer in self._evidence:

@@ -8,7 +8,7 @@ import numpy as np
 from napari.components.overlays import TextOverlay
 
 from voxcam.export.planes import PLANES, Slice
-from voxcam.plugin.frame import letters, place
+from voxcam.plugin.frame import letters, place_volume
 from voxcam.plugin.review import LABEL
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Overlays:
         volume = self.review.volume
         if volume is None:
             return words | {"welcome": "" if len(self.viewer.layers) else _WELCOME}
-        placement = place(volume.geometry)
+        placement = place_volume(volume)
         words |= {"where": self._where(), "badge": placement.badge}
         if self.review.explanation is not None:
             # Two short lines leave the lower letter free.
@@ -67,7 +67,7 @@ class Overlays:
             words["badge"] = "\n".join(filter(None, (placement.badge, self._evidence())))
         if self.viewer.dims.ndisplay == 2:
             down, right = self.viewer.scene.camera.orientation[-2:]
-            found = letters(placement.geometry, self._order(), (str(down), str(right)))
+            found = letters(placement, self._order(), (str(down), str(right)))
             words |= found._asdict() if found else {}
         return words
 
@@ -80,7 +80,7 @@ class Overlays:
             lines[0] += f"   {window}"
         if dims.ndisplay == 2:
             through = self._order()[0]
-            placement = place(volume.geometry)
+            placement = place_volume(volume)
             at = (dims.point[-3 + through] - placement.translate[through]) / placement.scale[through]
             cut = Slice(np.empty((0, 0)), PLANES[through], round(float(at)), placement.geometry)
             lines.append(cut.words)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from voxcam.plugin.review import Review
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+RUN_TIP = "Score the scan and find the evidence for every class"
+PRESS_RUN = "Press Run to explain this scan."
 PLANE_KEYS = (("Axial", "A"), ("Coronal", "C"), ("Sagittal", "S"))
 
 
@@ -124,7 +126,7 @@ class ClassifierPanel(QWidget):  # type: ignore[misc]
         self.words = _quiet("")
         column.addWidget(self.words)
         row = QHBoxLayout()
-        self.run = _button("Run", "Score the scan and find the evidence for every class", self.run_asked)
+        self.run = _button("Run", RUN_TIP, self.run_asked)
         self.cancel = _button("Cancel", "Stop at the next step", self.cancel_asked)
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -147,9 +149,10 @@ class ClassifierPanel(QWidget):  # type: ignore[misc]
         self.words.setVisible(bool(words))
 
     def show_running(self, review: Review) -> None:
-        """Show how far the run is."""
+        """Show how far the run is, or what is missing for one."""
         running = review.running
-        self.run.setEnabled(running is None)
+        self.run.setEnabled(running is None and not review.missing)
+        self.run.setToolTip(review.missing or RUN_TIP)
         self.cancel.setEnabled(running is not None and not running.stopping)
         self.bar.setRange(0, running.total if running else 1)
         self.bar.setValue(running.done if running else 0)
@@ -182,6 +185,8 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
             box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
             row.addWidget(box, stretch)
         column.addLayout(row)
+        self.hint = _quiet(PRESS_RUN)
+        column.addWidget(self.hint)
         self.table = ClassTable()
         column.addWidget(self.table, 1)
         self.threshold = _slider(0, 0.95)
@@ -222,6 +227,7 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         """Show classes, method, layer and look."""
         explanation, look = review.explanation, review.look
         self.setEnabled(explanation is not None)
+        self.show_hint(review)
         computed = explanation.layers if explanation else ()
         _choices(self.methods, explanation.methods if explanation else (), look.method)
         more = [f"{name} (not run)" for name in review.layers if explanation and name not in computed]
@@ -231,6 +237,10 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
             _quietly(slider, "setValue", value)
         _quietly(self.shared, "setChecked", look.shared_range)
         _quietly(self.hide_all, "setChecked", look.hidden)
+
+    def show_hint(self, review: Review) -> None:
+        """Say that a run is next, where nothing but the run is missing."""
+        self.hint.setVisible(review.explanation is None and not review.missing and review.running is None)
 
 
 def _column(widget: QWidget, title: str) -> QVBoxLayout:

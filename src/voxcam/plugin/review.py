@@ -94,11 +94,9 @@ class Review:
 
     def start(self) -> int | None:
         """Begin a run and return its ticket; None, with a word, if something is missing or runs already."""
-        missing = [] if self.volume is not None else ["open a scan"]
-        missing += [] if self.bundle is not None else ["choose a classifier"]
-        if missing:
-            self.said.emit(f"Before a run: {' and '.join(missing)}.", True)
-        if missing or self.running is not None:
+        if self.missing:
+            self.said.emit(self.missing, True)
+        if self.missing or self.running is not None:
             return None
         return self._begin("explaining")
 
@@ -202,6 +200,13 @@ class Review:
         self.look_changed.emit()
 
     # --- derived, for the views
+
+    @property
+    def missing(self) -> str:
+        """What must be chosen before a run, in a line; "" if nothing."""
+        steps = ["open a scan"] if self.volume is None else []
+        steps += ["choose a classifier"] if self.bundle is None else []
+        return f"Before a run: {' and '.join(steps)}." if steps else ""
 
     @property
     def rows(self) -> tuple[ClassRow, ...]:

@@ -232,12 +232,14 @@ class Room(QWidget):  # type: ignore[misc]
     def _show_study(self) -> None:
         self._say("", False)
         self.scan.show_review(self.review)
+        self.classifier.show_running(self.review)
 
     def _show_classifier(self) -> None:
         words, wrong = bundle_words(self.review.bundle)
         self.classifier.show_bundle(self.review, words)
         if wrong:
             self._say(wrong, True)
+        self.classifier.show_running(self.review)
         self.evidence.show_review(self.review)
 
     def _show_running(self) -> None:
@@ -247,6 +249,7 @@ class Room(QWidget):  # type: ignore[misc]
             self._say("", False)
         self.message.setProperty("running", self.review.running is not None)
         self.classifier.show_running(self.review)
+        self.evidence.show_hint(self.review)
 
     def _show_evidence(self) -> None:
         self.evidence.show_review(self.review)
