@@ -52,7 +52,8 @@ def explain(
     methods
         Names in ``voxcam.cam.METHODS``.
     classes
-        Class names; a whole number n for the n classes with the highest scores; None for all.
+        Class names; a whole number n for the n classes with the highest scores (the network then runs once
+        more, for the scores alone); None for all.
     layers
         Names of modules of the network; None for the classifier's default layer.
     progress

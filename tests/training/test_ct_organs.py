@@ -157,7 +157,6 @@ def test_shipped_weights_load_strictly_and_fit_the_size_limit() -> None:
     assert "$" not in json.dumps(config)
 
 
-@pytest.mark.skipif(not (SERIES.is_dir() and LABELS.is_file()), reason="the sample abdomen is not there")
 def test_the_shipped_map_points_at_organs_of_an_unseen_person_and_random_weights_do_not() -> None:
     hu, affine = scans.dicom_series(SERIES)
     image = nib.as_closest_canonical(nib.load(LABELS))

@@ -143,7 +143,6 @@ def test_windows_cover_the_scan_and_one_window_is_its_own_map() -> None:
     assert len(slid.windows) == 3
 
 
-@pytest.mark.skipif(not BUNDLE.exists(), reason="the bundle is not in this copy")
 def test_the_shipped_weights_are_the_shipped_network() -> None:
     model = judge.load(BUNDLE)
     card = json.loads((BUNDLE / "configs" / "metadata.json").read_text())
@@ -155,9 +154,6 @@ def test_the_shipped_weights_are_the_shipped_network() -> None:
     assert (BUNDLE / "models" / "model.safetensors").stat().st_size < 4e6
 
 
-@pytest.mark.skipif(
-    not (BUNDLE.exists() and judge.DEMO_SCAN.exists()), reason="bundle or demo scan is not in this copy"
-)
 def test_the_bundle_finds_the_real_tumour_and_random_weights_do_not() -> None:
     demo = scans.read_drawn(judge.DEMO_SCAN)
     model = judge.load(BUNDLE)

@@ -32,9 +32,8 @@ def demo(
     free_place(place)
     sample = SAMPLES[SAMPLE]
     volume = voxcam.read(voxcam.scan(sample_path(sample.scan)).choose(None))
-    volume = replace(
-        volume, windows=(Window(-600, 1500, "lung"), *volume.windows)
-    )  # the file states none, and it is a chest
+    # The file states no window; a lung is looked at in a lung window.
+    volume = replace(volume, windows=(Window(-600, 1500, "lung"), *volume.windows))
     mask = read_mask(sample_path(str(sample.labels)))
     with shown("loading the classifier"):
         classifier = voxcam.load_classifier(model_path(MODEL))

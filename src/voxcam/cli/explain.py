@@ -77,11 +77,9 @@ def write_results(
     explanation: Explanation, out: Path, formats: Sequence[str], options: ExportOptions | None = None
 ) -> list[str]:
     """Write the explanation and its exports to a new folder, whole or not at all; return the files' names."""
+    from voxcam.cli.export import write_formats
     from voxcam.core.landing import whole_folder
-    from voxcam.export import FORMATS
 
     with whole_folder(out) as place:
         explanation.save(place)
-        for name in formats:
-            FORMATS[name](explanation, place / name, options)
-        return sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
+        return write_formats(explanation, place, formats, options)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from voxcam.core.explanation import Explanation
+    from voxcam.export import ExportOptions
 
 
 def export(
@@ -19,7 +25,7 @@ def export(
     from voxcam.cli.answers import print_json, print_line
     from voxcam.core.explanation_folder import load
     from voxcam.core.landing import free_place, whole_folder
-    from voxcam.export import FORMATS, ExportOptions
+    from voxcam.export import ExportOptions
     from voxcam.io import read_mask
 
     free_place(out)
@@ -27,14 +33,23 @@ def export(
     explanation = load(explanation_dir)
     options = ExportOptions(mask=read_mask(mask) if mask else None)
     with whole_folder(out) as place:
-        for name in wanted:
-            FORMATS[name](explanation, place / name, options)
-        files = sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
+        files = write_formats(explanation, place, wanted, options)
     if as_json:
         print_json({"files": files})
     else:
         print_line(f"{len(files)} files in {out}: {', '.join(files)}")
     return 0
+
+
+def write_formats(
+    explanation: Explanation, place: Path, formats: Sequence[str], options: ExportOptions | None
+) -> list[str]:
+    """Write each format to a folder of its name in `place`; return the names of all files there."""
+    from voxcam.export import FORMATS
+
+    for name in formats:
+        FORMATS[name](explanation, place / name, options)
+    return sorted(str(file.relative_to(place)) for file in place.rglob("*") if file.is_file())
 
 
 def asked_formats(text: str) -> list[str]:

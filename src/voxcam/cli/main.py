@@ -17,7 +17,8 @@ from voxcam.errors import Cancelled, VoxcamError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-OK, EXPECTED, USAGE, BUG, INTERRUPTED = 0, 1, 2, 3, 130
+# 2, wrong usage, is the parser's own.
+OK, EXPECTED, BUG, INTERRUPTED = 0, 1, 3, 130
 
 app = typer.Typer(
     name="voxcam",

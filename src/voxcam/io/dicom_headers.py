@@ -86,7 +86,6 @@ class Header:
     instance_number: int | None
     rows: int
     columns: int
-    bits_stored: int
     signed: bool
     photometric: str
     apart: str
@@ -233,7 +232,6 @@ def _header(path: Path, dataset: Dataset) -> Header:
         instance_number=_whole(dataset, "InstanceNumber"),
         rows=_whole(dataset, "Rows") or 0,
         columns=_whole(dataset, "Columns") or 0,
-        bits_stored=_whole(dataset, "BitsStored") or _whole(dataset, "BitsAllocated") or 16,
         signed=_whole(dataset, "PixelRepresentation") == 1,
         photometric=_code(dataset, "PhotometricInterpretation") or "MONOCHROME2",
         apart=_apart(_codes(dataset, "ImageType")),
