@@ -76,3 +76,24 @@ def test_on_the_studys_grid_the_sign_and_unit_are_kept():
     on_study = heatmap.on(heatmap.evidence.geometry.coarsened((4, 1, 1)))
     assert on_study.unit == "logit"
     np.testing.assert_allclose(np.asarray(on_study.voxels)[:, 0, 0], [-2, -1, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("values", "flag", "summary"),
+    [
+        ([1, 2], None, "evidence up to 2 logit units"),
+        ([0, -1], "no positive evidence", "no positive evidence"),
+        ([3, 3], "constant", "evidence up to 3 logit units, the same at every place"),
+        ([np.nan, 3], None, "evidence up to 3 logit units"),
+        ([np.nan, np.nan], "non-finite", "no map: the method gave numbers that are not finite"),
+        ([np.inf, -np.inf], "non-finite", "no map: the method gave numbers that are not finite"),
+    ],
+)
+def test_what_is_odd_about_a_map_is_said(values, flag, summary):
+    heatmap = heatmap_of(values)
+    assert (heatmap.flag, heatmap.summary) == (flag, summary)
+
+
+def test_values_of_a_scale_of_their_own_are_not_called_logits():
+    values = Volume(np.full((1, 1, 1), 0.5, np.float32), Geometry((1, 1, 1), np.eye(4)))
+    assert Heatmap(values, "nodule", "score-cam", "layer4").summary == "evidence up to 0.5 arbitrary units"

@@ -289,3 +289,32 @@ def test_the_source_voxels_are_never_written(nearest, degrees):
     seen = np.array(Resampled(voxels, source, tilted(source, degrees), nearest=nearest)[...])
     seen[...] = 7
     np.testing.assert_array_equal(voxels, before)
+
+
+def test_outermost_voxels_are_held_as_far_as_the_box_that_was_seen_reaches():
+    seen = Geometry((12, 12, 12), np.diag([2.0, 2.0, 2.0, 1.0]))
+    cells = seen.window((1.5, 0, -2), (4, 4, 4), (3, 3, 3))  # three voxels free at one border of i, over at k
+    voxels = noise(cells.shape, 0)
+    plain = np.asarray(Resampled(voxels, cells, seen))
+    held = np.asarray(Resampled(voxels, cells, seen, within=seen))
+    assert np.isnan(plain[0]).all()
+    assert np.isfinite(held).all()
+    np.testing.assert_array_equal(held[0], held[1])  # both before the first cell's centre
+    both = np.isfinite(plain)
+    np.testing.assert_array_equal(held[both], plain[both])
+    outside = Geometry((14, 12, 12), seen.window((-1, 0, 0), (1, 1, 1), (14, 12, 12)).affine)
+    wider = np.asarray(Resampled(voxels, cells, outside, within=seen))
+    assert np.isnan(wider[[0, 13]]).all()
+    np.testing.assert_allclose(wider[1:13], held, atol=1e-6)
+
+
+def test_the_box_that_was_seen_bounds_turned_grids_alike():
+    seen = Geometry((12, 12, 12), np.diag([2.0, 2.0, 2.0, 1.0]))
+    cells = seen.window((1.5, 0, -2), (4, 4, 4), (3, 3, 3))
+    angle = np.radians(10)
+    turned = np.eye(4)
+    turned[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    target = Geometry((20, 20, 8), turned)
+    found = np.asarray(Resampled(noise(cells.shape, 0), cells, target, within=seen))
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in target.shape], indexing="ij"), axis=-1)
+    np.testing.assert_array_equal(np.isfinite(found), seen.contains(target.to_world(index)))

@@ -108,3 +108,41 @@ def test_windows_over_the_whole_volume_leave_no_voxel_without_a_number(shape) ->
     joined, grid = stitching.joined()
     seen = Volume(joined[0], grid).on(geometry)
     assert np.allclose(np.asarray(seen.voxels), 1)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    shape=st.tuples(*[st.integers(16, 30)] * 3),
+    slope=st.tuples(*[st.floats(-2, 2)] * 3),
+    offset=st.tuples(*[st.floats(-3, 6)] * 3),
+)
+def test_cells_that_look_beside_their_boxes_are_placed_where_they_look(shape, slope, offset) -> None:
+    """One linear field again; this time unit u of a window looks at voxel offset + 4.5 u."""
+    geometry = Geometry(shape, np.diag([1.5, 1.5, 1.5, 1.0]))
+    rule = [(4.5, first) for first in offset]
+    stitching = Stitching(geometry, (16, 16, 16), (4, 4, 4), 1, rule)
+    for i in _starts(shape[0], 16, 9):
+        for j in _starts(shape[1], 16, 9):
+            for k in _starts(shape[2], 16, 9):
+                at = [o + 4.5 * np.arange(4) + s for o, s in zip(offset, (i, j, k), strict=True)]
+                field = sum(m * x for m, x in zip(np.meshgrid(*at, indexing="ij"), slope, strict=True))
+                stitching.add(np.asarray(field, np.float32)[None], (i, j, k))
+    maps, joined = stitching.joined()
+    assert np.allclose(joined.spacing_mm, 4.5 * 1.5)
+    index = np.stack(np.meshgrid(*[np.arange(n) for n in joined.shape], indexing="ij"), axis=-1)
+    voxel = geometry.to_index(joined.to_world(index))
+    expected = (voxel * np.array(slope)).sum(axis=-1)
+    first, last = np.array(offset), np.array(offset) + 4.5 * 3 + np.array(shape) - 16
+    inner = ((voxel >= first - 1e-6) & (voxel <= last + 1e-6)).all(axis=-1)
+    assert inner.any()
+    assert np.allclose(maps[0][inner], expected[inner], atol=1e-3)
+
+
+def test_one_window_keeps_its_own_cells_at_their_measured_places() -> None:
+    geometry = Geometry((100, 64, 33), np.diag([1.0, 2.0, 3.0, 1.0]))
+    maps = np.random.default_rng(0).normal(size=(3, 4, 2, 2)).astype(np.float32)
+    stitching = Stitching(geometry, geometry.shape, (4, 2, 2), 3, [(32.0, 2.0), (32.0, 50.0), (16.5, 8.0)])
+    stitching.add(maps, (0, 0, 0))
+    joined, grid = stitching.joined()
+    assert np.allclose(joined, maps)
+    assert np.allclose(grid.to_world((1, 1, 1)), geometry.to_world((34, 82, 24.5)))

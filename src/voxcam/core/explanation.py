@@ -97,7 +97,7 @@ class Explanation:
         if not self.heatmaps:
             raise ExplainError("this explanation holds no heatmaps, scores alone: explain again to get some")
         method = method or self.methods[0]
-        layer = layer or self.layers[0]
+        layer = layer or self._first_layer(method)
         for heatmap in self.heatmaps:
             if (heatmap.class_name, heatmap.method, heatmap.layer) == (class_name, method, layer):
                 return heatmap
@@ -120,9 +120,14 @@ class Explanation:
         """
         if not self.heatmaps:
             return 0.0, 1.0
-        method, layer = method or self.methods[0], layer or self.layers[0]
+        method = method or self.methods[0]
+        layer = layer or self._first_layer(method)
         tops = [h.largest for h in self.heatmaps if (h.method, h.layer) == (method, layer) and not h.is_empty]
         return 0.0, max(tops, default=1.0)
+
+    def _first_layer(self, method: str) -> str:
+        """Return the first layer that `method` has maps at: some need none, and have them at "network"."""
+        return next((h.layer for h in self.heatmaps if h.method == method), self.layers[0])
 
     def save(self, folder: str | Path, *, with_volume: bool = True) -> Path:
         """Write to a new folder, whole or not at all; see `voxcam.core.explanation_folder`."""

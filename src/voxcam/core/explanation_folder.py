@@ -110,8 +110,10 @@ def _document(explanation: Explanation, *, with_volume: bool) -> dict[str, Any]:
                 "layer": h.layer,
                 "unit": h.evidence.unit,
                 "geometry": _written(h.evidence.geometry),
+                "seen": None if h.seen is None else _written(h.seen),
                 "largest": None if np.isnan(h.largest) else h.largest,
                 "positive_evidence": not h.is_empty,
+                "flag": h.flag,
             }
             for h in explanation.heatmaps
         ],
@@ -163,6 +165,7 @@ def _explanation(document: dict[str, Any], arrays: dict[str, Any], volume: Volum
             entry["class"],
             entry["method"],
             entry["layer"],
+            _geometry(entry["seen"]) if entry.get("seen") else None,
         )
         for n, entry in enumerate(document["heatmaps"])
     )

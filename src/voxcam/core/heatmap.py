@@ -21,16 +21,21 @@ class Heatmap:
     Parameters
     ----------
     evidence
-        Raw values on the network's own grid, never min-max scaled: a `Volume` with unit "logit".
+        Raw values on the network's own grid, never min-max scaled: a `Volume` with unit "logit", or ""
+        where the method has a scale of its own.
         Positive speaks for the class, negative against it. NaN where the network saw nothing.
     class_name, method, layer
         Whose evidence, by which key of ``voxcam.cam.METHODS``, at which module of the network.
+    seen
+        The grid of voxels that the network saw, if not the box of `evidence`: measured units may look
+        past its border, or stop short of it.
     """
 
     evidence: Volume
     class_name: str
     method: str
     layer: str
+    seen: Geometry | None = None
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -48,6 +53,16 @@ class Heatmap:
         return not self.largest > 0
 
     @property
+    def flag(self) -> str | None:
+        """What is odd about the map: "non-finite", "no positive evidence", "constant", or None."""
+        values = self.values[np.isfinite(self.values)]
+        if not values.size:
+            return "non-finite"
+        if values.max() <= 0:
+            return "no positive evidence"
+        return "constant" if values.size > 1 and values.min() == values.max() else None
+
+    @property
     def peak_mm(self) -> NDArray[np.float64] | None:
         """World point of the highest evidence, the first of equals; None if nothing speaks for the class."""
         if self.is_empty:
@@ -56,12 +71,20 @@ class Heatmap:
         return self.evidence.geometry.to_world(at)
 
     def on(self, geometry: Geometry) -> Volume:
-        """Return the evidence on another grid (the study's), linear between cell centres, NaN outside."""
-        return self.evidence.on(geometry)
+        """Return the evidence on another grid (the study's), linear between cells, NaN where unseen."""
+        return self.evidence.on(geometry, self.seen)
 
     @property
     def summary(self) -> str:
         """One phrase a reader can act on."""
+        if self.flag == "non-finite":
+            return "no map: the method gave numbers that are not finite"
         if self.is_empty:
             return "no positive evidence"
-        return f"evidence up to {self.largest:.3g} logit units"
+        alike = ", the same at every place" if self.flag == "constant" else ""
+        return f"evidence up to {self.largest:.3g} {self.unit_words}{alike}"
+
+    @property
+    def unit_words(self) -> str:
+        """The unit of the values, in words."""
+        return "logit units" if self.evidence.unit == "logit" else self.evidence.unit or "arbitrary units"

@@ -17,8 +17,8 @@ class Resampled:
     """An array-like view of voxels on another geometry, linear between voxel centres.
 
     Slices are computed when asked for, so a map of a thousand cells over a full CT costs
-    nothing until it is drawn. Within half a voxel of the border the outermost voxel is
-    held, as ``align_corners=False`` does; beyond it lies nothing: NaN.
+    nothing until it is drawn. Within half a voxel of the border, or as far as `within` reaches,
+    the outermost voxel is held, as ``align_corners=False`` does; beyond it lies nothing: NaN.
 
     Parameters
     ----------
@@ -28,14 +28,23 @@ class Resampled:
         Where the voxels lie, and where they are asked.
     nearest
         Take the nearest voxel (for labels and masks) instead of interpolating; outside is 0.
+    within
+        A grid with axes parallel to the source's: its box bounds what is seen, in place of the source's own.
     """
 
     ndim = 3
 
     def __init__(
-        self, voxels: NDArray[Any], source: Geometry, target: Geometry, *, nearest: bool = False
+        self,
+        voxels: NDArray[Any],
+        source: Geometry,
+        target: Geometry,
+        *,
+        nearest: bool = False,
+        within: Geometry | None = None,
     ) -> None:
         self.voxels, self.nearest = voxels, nearest
+        self._low, self._high = _bounds(source, within or source)
         self.shape = target.shape
         self.dtype: np.dtype[Any] = voxels.dtype if nearest else np.dtype(np.float32)
         self._map = np.linalg.inv(source.affine) @ target.affine
@@ -70,7 +79,7 @@ class Resampled:
         for axis, source_axis in enumerate(axes):
             where = wheres[source_axis]
             part = _along(part, where - needed[source_axis].start, source_axis, nearest=self.nearest)
-            within = (where >= -0.5 - 1e-6) & (where <= self.voxels.shape[source_axis] - 0.5 + 1e-6)
+            within = (where >= self._low[source_axis]) & (where <= self._high[source_axis])
             inside.append(within.reshape([-1 if a == axis else 1 for a in range(3)]))
         return self._outside_is_nothing(np.transpose(part, axes), tuple(inside))
 
@@ -81,8 +90,8 @@ class Resampled:
         order = 0 if self.nearest else 1
         voxels = self.voxels if self.nearest else self.voxels.astype(np.float32, copy=False)
         part = ndimage.map_coordinates(voxels, where, order=order, mode="nearest")
-        top = np.array(self.voxels.shape).reshape(3, 1, 1, 1) - 0.5
-        inside = ((where >= -0.5 - 1e-6) & (where <= top + 1e-6)).all(axis=0)
+        low, high = (bound.reshape(3, 1, 1, 1) for bound in (self._low, self._high))
+        inside = ((where >= low) & (where <= high)).all(axis=0)
         return self._outside_is_nothing(part, (inside,))
 
     def _outside_is_nothing(self, part: NDArray[Any], inside: tuple[Any, ...]) -> NDArray[Any]:
@@ -93,6 +102,13 @@ class Resampled:
             return part.astype(self.dtype, copy=False)
         nothing = 0 if self.nearest else np.nan
         return np.where(whole, part, nothing).astype(self.dtype, copy=False)
+
+
+def _bounds(source: Geometry, within: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the corners of a box in the source's indices, a hair further out for rounding."""
+    corners = np.array([(-0.5,) * 3, np.array(within.shape) - 0.5])
+    index = source.to_index(within.to_world(corners))
+    return index.min(axis=0) - 1e-6, index.max(axis=0) + 1e-6
 
 
 def _aligned_axes(index_map: NDArray[np.float64], source: tuple[int, ...], target: tuple[int, ...]) -> Any:

@@ -36,14 +36,28 @@ class Stitching:
         Cells of a window's map along i, j, k.
     count
         How many maps each window has (classes).
+    centres
+        Where the cells of a window lie: along each axis (stride, offset), cell u having its centre at voxel
+        offset + stride * u of the window. None is the half-pixel rule: equal boxes over the window.
     """
 
-    def __init__(self, geometry: Geometry, window: Shape, cells: Shape, count: int) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        window: Shape,
+        cells: Shape,
+        count: int,
+        centres: Sequence[tuple[float, float]] | None = None,
+    ) -> None:
         self.geometry, self.window, self.cells = geometry, window, cells
-        self.cell = np.array(window) / np.array(cells)
+        boxes = np.array(window) / np.array(cells)
+        self.cell = boxes if centres is None else np.array([stride for stride, _ in centres])
+        self.offset = (boxes - 1) / 2 if centres is None else np.array([offset for _, offset in centres])
         self.shape: Shape = tuple(  # type: ignore[assignment]
-            max(1, round(whole / size)) if whole == length else int(np.ceil(whole / size - 1e-6))
-            for whole, size, length in zip(geometry.shape, self.cell, window, strict=True)
+            int(np.ceil(whole / size - 1e-6))
+            if whole < length
+            else own + int(np.ceil((whole - length) / size - 1e-6))
+            for whole, size, length, own in zip(geometry.shape, self.cell, window, cells, strict=True)
         )
         self._sum = np.zeros((count, *self.shape), dtype=np.float64)
         self._weight = np.zeros(self.shape, dtype=np.float64)
@@ -63,22 +77,23 @@ class Stitching:
         """Return the maps (count, *shape), NaN where no window lay, and their geometry."""
         with np.errstate(invalid="ignore", divide="ignore"):
             maps = np.where(self._weight > 0, self._sum / self._weight, np.nan)
-        return maps.astype(np.float32), self.geometry.window((0, 0, 0), self.cell, self.shape)
+        start = self.offset - (self.cell - 1) / 2
+        return maps.astype(np.float32), self.geometry.window(start, self.cell, self.shape)
 
     def _along(
         self, axis: int, start: int
     ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
         """Return, along one axis, the cells in the window, how they mix the window's, and their weight."""
         size, count, length = self.cell[axis], self.cells[axis], self.window[axis]
-        centres = (np.arange(self.shape[axis]) + 0.5) * size - start
+        where = np.arange(self.shape[axis]) - start / size  # in the window's cells
         # Every cell that the window reaches into, also the last one, whose middle may lie past the end.
-        reach = size / 2 - 1e-6
-        places = np.flatnonzero((centres > -reach) & (centres < length + reach))
-        where = centres[places] / size - 0.5
+        places = np.flatnonzero((where > -1 + 1e-6) & (where < count - 1e-6))
+        where = where[places]
         held = np.clip(where, 0, count - 1)
         mix = np.maximum(0, 1 - np.abs(held[:, None] - np.arange(count)[None, :]))
-        off_middle = (centres[places] - length / 2) / (SIGMA * length)
-        weight = np.exp(-0.5 * off_middle**2)
+        # In voxels from the window's border, of which voxel 0 has its centre half a voxel in.
+        centres = where * size + self.offset[axis] + 0.5
+        weight = np.exp(-0.5 * ((centres - length / 2) / (SIGMA * length)) ** 2)
         # Past a window's outermost unit its value is only held on: any window that interpolates there wins.
         weight[np.abs(where - held) > 1e-6] *= HELD
         return places, mix, weight

@@ -86,15 +86,16 @@ class Volume:
         digest.update(self.affine.tobytes())
         return digest.hexdigest()
 
-    def on(self, geometry: Geometry) -> Volume:
+    def on(self, geometry: Geometry, within: Geometry | None = None) -> Volume:
         """Return this volume as seen on another grid, linear between voxel centres, NaN outside its box.
 
+        With `within`, a grid of parallel axes, the outermost voxels are held up to that one's box instead.
         Labels (unit "label") take the nearest voxel, and 0 outside. Slices are computed as asked;
         ``numpy.asarray(volume.on(g).voxels)`` computes all. Of a volume in time, the first moment.
         """
         still = np.asarray(self.voxels)
         still = still[..., 0] if still.ndim == 4 else still
-        voxels = Resampled(still, self.geometry, geometry, nearest=self.unit == "label")
+        voxels = Resampled(still, self.geometry, geometry, nearest=self.unit == "label", within=within)
         return replace(self, voxels=voxels, geometry=geometry)
 
     def reordered(self, codes: str) -> Volume:
