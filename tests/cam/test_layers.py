@@ -20,9 +20,14 @@ def test_candidates_are_the_layers_with_a_grid_in_order_of_finishing(rank):
     assert found[0].kind == f"Conv{rank}d"
 
 
-def test_layers_that_run_twice_or_never_or_hold_channels_last_are_no_candidates():
+def test_layers_that_run_twice_are_named_by_their_call_and_those_that_never_run_left_out():
     names = [layer.name for layer in cam.candidate_layers(Reusing(), images(2))]
-    assert names == ["first", "second"]
+    assert names == ["first", "relu@1", "second", "relu@2", "last"]
+
+
+def test_channels_that_come_last_are_told_from_those_that_come_first():
+    last = cam.candidate_layers(Reusing(), images(2))[-1]
+    assert (last.order, last.channels, last.grid) == ("channels last", 4, (14, 22))
 
 
 def test_every_candidate_carries_a_map_on_its_grid():
@@ -59,7 +64,7 @@ def test_default_is_the_outermost_last_layer():
 def test_default_passes_over_a_pooling_that_keeps_a_grid():
     network = nn.Sequential(trunk(2), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(54, 2))
     candidates = cam.candidate_layers(network, images(2))
-    assert candidates[-1] == Layer("1", "AdaptiveAvgPool2d", 6, (3, 3))
+    assert candidates[-1] == Layer("1", "AdaptiveAvgPool2d", 6, (3, 3), (6.0, 26 / 3))
     assert cam.default_layer(candidates).name == "0"
 
 
@@ -75,3 +80,43 @@ def test_no_layer_with_a_grid_is_an_error():
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
     with pytest.raises(ExplainError, match="^no layer of the network keeps a spatial grid"):
         cam.default_layer(cam.candidate_layers(network, (1, 1, 4, 4)))
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_ranking_puts_the_last_stage_first_and_says_why(rank):
+    ranking = cam.rank_layers(Pooled(rank), (1, 1, *SHAPES[rank]))
+    assert ranking.default.name == "features"
+    assert ranking.default.classes_differ
+    assert ranking.default.linear_head
+    assert "its Grad-CAM adds up to the logit less its bias" in ranking.reason
+    names = [layer.name for layer in ranking.layers]
+    assert names[:2] == ["features", "features.2"]  # the end of each stage
+    assert sorted(names) == sorted(layer.name for layer in cam.candidate_layers(Pooled(rank), images(rank)))
+
+
+def test_ranking_says_where_no_class_differs():
+    network = Pooled(2)
+    with torch.no_grad():
+        network.classifier.weight[:] = network.classifier.weight[0]
+    ranking = cam.rank_layers(network, images(2))
+    assert ranking.default.classes_differ is False
+    assert "the classes differ nowhere" in ranking.reason
+
+
+def test_ranking_passes_over_layers_that_no_longer_reach_the_classes():
+    class ReadInTheMiddle(Pooled):
+        """A side branch: the last layer to finish is not on the way to the logits."""
+
+        def __init__(self):
+            super().__init__(2)
+            self.aside = nn.Conv2d(6, 6, 1)
+
+        def forward(self, x):
+            x = self.features(x)
+            self.aside(x)
+            return self.classifier(self.pool(x).flatten(1))
+
+    network = ReadInTheMiddle()
+    assert cam.default_layer(cam.candidate_layers(network, images(2))).name == "aside"
+    ranking = cam.rank_layers(network, images(2))
+    assert ranking.default.name != "aside"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from voxcam.cam.gradients import class_gradients, known_classes
-from voxcam.cam.recording import recorded, single_or_better
+import torch
+
+from voxcam.cam.tracing.gradients import class_gradients, known_classes
+from voxcam.cam.tracing.recording import recorded, single_or_better
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +25,7 @@ class Capture:
     logits
         (B, K): every class.
     classes
-        The K' classes that were asked for, in that order.
+        (B, K'): the columns of the logits that were asked for, sample by sample.
     activations
         By layer name, (B, C, *grid): what the layer put out.
     gradients
@@ -31,7 +33,7 @@ class Capture:
     """
 
     logits: Tensor
-    classes: tuple[int, ...]
+    classes: Tensor
     activations: Mapping[str, Tensor]
     gradients: Mapping[str, Tensor]
 
@@ -40,7 +42,7 @@ def capture(
     network: nn.Module,
     inputs: Tensor,
     layers: str | Sequence[str],
-    classes: Sequence[int] | None = None,
+    classes: Sequence[int] | Sequence[Sequence[int]] | Tensor | None = None,
     chunk: int | None = None,
 ) -> Capture:
     """Run `network` once and return a layer's activations and the gradients of its classes.
@@ -50,9 +52,9 @@ def capture(
     Parameters
     ----------
     network, inputs, layers
-        As in `voxcam.cam.recording.recorded`; one layer or several.
+        As in `voxcam.cam.tracing.recording.recorded`; one layer or several.
     classes
-        Columns of the logits; None for all.
+        Columns of the logits, the same for every sample or one row for each; None for all.
     chunk
         Classes differentiated together, to bound memory; the result does not depend on it.
 
@@ -63,19 +65,11 @@ def capture(
     """
     names = (layers,) if isinstance(layers, str) else tuple(layers)
     with recorded(network, inputs, names) as recording:
-        asked = known_classes(recording, classes)
-        gradients: dict[str, Tensor] = {}
-        for part, some in class_gradients(recording, asked, chunk):
-            for name, gradient in some.items():
-                if len(asked) == gradient.shape[1]:
-                    gradients[name] = gradient
-                    continue
-                batch, _, *rest = gradient.shape
-                whole = gradients.setdefault(name, gradient.new_empty((batch, len(asked), *rest)))
-                whole[:, part] = gradient
+        asked = known_classes(recording.logits, classes)
+        parts = [some for _, some in class_gradients(recording, asked, chunk)]
         return Capture(
             logits=single_or_better(recording.logits.detach()),
             classes=asked,
             activations={name: recording.activations(name) for name in recording.outputs},
-            gradients=gradients,
+            gradients={name: torch.cat([some[name] for some in parts], dim=1) for name in recording.outputs},
         )

@@ -1,23 +1,24 @@
-"""Class maps: every class by every method at every asked layer, from one capture."""
+"""The maps of one call: raw values by method and layer, and what is odd or complete about them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
-from voxcam.cam.gradients import class_gradients, known_classes
-from voxcam.cam.heads import require_linear_head
-from voxcam.cam.methods import METHODS
-from voxcam.cam.recording import all_finite, recorded
+from voxcam.cam.tracing.heads import SAME_MAP
 from voxcam.errors import ExplainError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from torch import Tensor, nn
+    from torch import Tensor
+
+NO_LAYER = "network"
+"""Stands for the layer of a map by a method that asks the network as a whole."""
+
+Key = tuple[str, str]  # method, layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,105 +32,51 @@ class Maps:
     logits
         (B, K): every class of the network.
     classes
-        The K' classes of the maps, in their order.
+        (B, K'): the columns of the logits that the maps are of, sample by sample.
     layers, methods
         What was asked.
     values
-        The maps by (method, layer).
+        The maps by (method, layer). The layer of a method that needs none is ``"network"``; that of one
+        that joins several is their names joined by ``+``.
+    biases
+        By layer, (B, K'): the logit less the sum of its Grad-CAM, where nothing but global average pooling
+        and one linear layer follow. There it is that layer's bias, and the map tells all of the logit.
     """
 
     logits: Tensor
-    classes: tuple[int, ...]
+    classes: Tensor
     layers: tuple[str, ...]
     methods: tuple[str, ...]
-    values: Mapping[tuple[str, str], Tensor]
+    values: Mapping[Key, Tensor]
+    biases: Mapping[str, Tensor] = field(default_factory=dict)
 
-    @property
-    def layer(self) -> str:
-        """The layer, when there is but one; else raises an `ExplainError`."""
-        if len(self.layers) > 1:
-            raise ExplainError(f"the maps are of {len(self.layers)} layers; name one: maps[method, layer]")
-        return self.layers[0]
-
-    def __getitem__(self, key: str | tuple[str, str]) -> Tensor:
-        method, layer = (key, self.layer) if isinstance(key, str) else key
-        if (method, layer) not in self.values:
+    def __getitem__(self, key: str | Key) -> Tensor:
+        """Return the maps of a method; of a (method, layer) where there are several layers."""
+        found = [each for each in self.values if key in (each, each[0])]
+        if len(found) > 1:
             raise ExplainError(
-                f"no map by {method!r} at {layer!r}; there are {', '.join(self.methods)} "
-                f"at {', '.join(self.layers)}"
+                f"there are maps by {key!r} at {len(found)} layers; name one: maps[method, layer]"
             )
-        return self.values[method, layer]
+        if not found:
+            have = ", ".join(f"{method} at {layer}" for method, layer in self.values)
+            raise ExplainError(f"no map by {key!r}; there are {have}")
+        return self.values[found[0]]
+
+    def flags(self, key: str | Key) -> list[list[str | None]]:
+        """Say of each sample's and class's map what is odd about it: B lists of K' words, see `flag_of`."""
+        return [[flag_of(one) for one in sample] for sample in self[key]]
+
+    def same_map(self, layer: str) -> tuple[str, ...]:
+        """Return the methods asked that give one map at `layer` (`cam` gives N times it, over N places)."""
+        alike = tuple(method for method in self.methods if method in SAME_MAP)
+        return alike if layer in self.biases and len(alike) > 1 else ()
 
 
-def class_maps(
-    network: nn.Module,
-    inputs: Tensor,
-    layer: str | Sequence[str],
-    methods: str | Sequence[str] = ("grad-cam",),
-    classes: Sequence[int] | None = None,
-    *,
-    chunk: int | None = None,
-) -> Maps:
-    """Return the maps of all classes by all methods, from one forward pass.
-
-    Gradients are taken a chunk of classes at a time and dropped once weighed, so memory does not grow
-    with the number of classes. The network is left as it was found.
-
-    Parameters
-    ----------
-    network
-        Any eager module from (B, C, *space) to logits (B, K), 1D to 3D; see `voxcam.cam.recording`
-        for other outputs. Samples must not mix, as in any network in evaluation mode.
-    inputs
-        (B, C, *space).
-    layer
-        A submodule's dotted name, or several; see `candidate_layers` and `default_layer`.
-    methods
-        Keys of `METHODS`.
-    classes
-        Columns of the logits; None for all.
-    chunk
-        Classes differentiated together; by default as many as fit in 256 MiB of gradients.
-
-    Raises
-    ------
-    ExplainError
-        A method, layer or class is unknown or unfit, or a value is not finite.
-    """
-    asked_methods = _known_methods((methods,) if isinstance(methods, str) else methods)
-    with recorded(network, inputs, (layer,) if isinstance(layer, str) else layer) as recording:
-        asked_classes = known_classes(recording, classes)
-        layers = tuple(recording.outputs)
-        activations = {name: recording.activations(name) for name in layers}
-        if "cam" in asked_methods:
-            for name in layers:
-                require_linear_head(recording, name)
-        values = {
-            (method, name): _empty_maps(a, len(asked_classes))
-            for method in asked_methods
-            for name, a in activations.items()
-        }
-        for part, gradients in class_gradients(recording, asked_classes, chunk):
-            for (method, name), maps in values.items():
-                maps[:, part] = METHODS[method](activations[name], gradients[name])
-        logits = recording.logits.detach().float()
-    for (method, name), maps in values.items():
-        if not all_finite(maps):
-            raise ExplainError(f"{method} at layer {name!r} gives NaN or infinity; try a later layer")
-    return Maps(logits, asked_classes, layers, asked_methods, values)
-
-
-def _known_methods(methods: Sequence[str]) -> tuple[str, ...]:
-    for method in methods:
-        if method not in METHODS:
-            nearest = get_close_matches(method.lower(), METHODS, n=1, cutoff=0.5)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-            raise ExplainError(f"unknown method {method!r}; {hint}There are {', '.join(METHODS)}")
-    if not methods:
-        raise ExplainError(f"expected at least one method, found none; there are {', '.join(METHODS)}")
-    return tuple(dict.fromkeys(methods))
-
-
-def _empty_maps(activations: Tensor, classes: int) -> Tensor:
-    batch, _, *grid = activations.shape
-    return torch.empty((batch, classes, *grid), dtype=torch.float32, device=activations.device)
+def flag_of(values: Tensor) -> str | None:
+    """Say what is odd about a map: ``"non-finite"``, ``"no positive evidence"``, ``"constant"``, or None."""
+    low, high = torch.aminmax(values)
+    if not bool(torch.isfinite(low) & torch.isfinite(high)):
+        return "non-finite"
+    if bool(high <= 0):
+        return "no positive evidence"
+    return "constant" if bool(low == high) and values.numel() > 1 else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -25,10 +27,11 @@ def as_found(network: nn.Module, device: torch.device) -> Iterator[None]:
     network that draws numbers even in evaluation gives the same map twice. Flags are set one by one,
     not by `eval()`: some networks merge or freeze weights there.
 
-    A network is not shared: no other thread may run it meanwhile.
+    Two threads that borrow one network take turns; networks of their own run side by side. A thread
+    that runs the network without borrowing it meanwhile finds it in evaluation mode.
     """
-    flags = [(module, module.training) for module in network.modules()]
-    with torch.inference_mode(False), torch.no_grad(), _random_state_kept(device):
+    with _turn(network), torch.inference_mode(False), torch.no_grad(), _random_state_kept(device):
+        flags = [(module, module.training) for module in network.modules()]
         try:
             for module, _ in flags:
                 module.training = False
@@ -45,6 +48,15 @@ def plain(inputs: Tensor) -> Tensor:
     # Subclasses (MONAI's MetaTensor) are slow and know no vmap; inference tensors know no graph.
     bare = inputs.as_subclass(Tensor).detach()
     return bare.clone() if bare.is_inference() else bare
+
+
+_turns: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
+_turns_guard = threading.Lock()
+
+
+def _turn(network: nn.Module) -> threading.RLock:
+    with _turns_guard:
+        return _turns.setdefault(network, threading.RLock())
 
 
 @contextmanager

@@ -149,3 +149,16 @@ def test_owners_hook_still_decides_what_the_layer_puts_out():
     network.trunk.register_forward_hook(lambda _m, _i, out: out * 2)
     doubled = cam.capture(network, x, "trunk").activations["trunk"]
     assert_agree(doubled, 2 * cam.capture(Deep(2), x, "trunk").activations["trunk"])
+
+
+def test_weights_of_inference_mode_are_back_in_a_module_that_stands_in_the_network_twice():
+    class Twice(Deep):
+        def __init__(self):
+            super().__init__(2)
+            self.again = self.middle
+
+    with torch.inference_mode():
+        network = Twice().eval()
+    before = {name: id(weight) for name, weight in network.named_parameters()}
+    cam.class_maps(network, images(2), "trunk")
+    assert {name: id(weight) for name, weight in network.named_parameters()} == before

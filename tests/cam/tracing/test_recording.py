@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections import namedtuple
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from tests.cam.agreement import assert_agree
 from tests.cam.small_networks import Deep, InPlaceAfter, Pooled, Returning, Reusing, images, trunk
 from voxcam import cam
-from voxcam.cam.recording import recorded
+from voxcam.cam.tracing.recording import recorded
 from voxcam.errors import ExplainError
 
 
@@ -133,6 +134,7 @@ def test_maps_carry_no_graph():
         lambda y: [y],
         lambda y: {"score": y},
         lambda y: {"loss": None, "logits": y},
+        lambda y: y[:, :, None, None],
     ],
 )
 def test_logits_are_found_in_a_tuple_list_or_mapping(wrap):
@@ -143,8 +145,8 @@ def test_logits_are_found_in_a_tuple_list_or_mapping(wrap):
 @pytest.mark.parametrize(
     ("wrap", "found"),
     [
-        (lambda y: y[:, 0], "found shape (2,)"),
-        (lambda y: y[:, :, None, None], "found shape (2, 4, 1, 1)"),
+        (lambda y: y[0], "found shape (4,)"),
+        (lambda y: y[:, :, None].expand(-1, -1, 2), "found shape (2, 4, 2)"),
         (lambda y: y[:1], "found shape (1, 4)"),
         (lambda y: y[:, :0], "found shape (2, 0)"),
         (lambda y: {"one": y, "two": y}, "found a dict"),
@@ -162,7 +164,6 @@ def test_unknown_layer_names_the_nearest():
     message = error_of(Pooled(2), "feature")
     assert message.startswith("the network has no layer 'feature'; did you mean 'features'")
     assert "candidate_layers" in error_of(Pooled(2), "qqqqqq")
-    assert "no layer ''" in error_of(Pooled(2), "")
 
 
 def test_no_layer_is_refused():
@@ -173,18 +174,84 @@ def test_layer_that_never_runs_is_refused():
     assert error_of(Reusing(), "unused").startswith("layer 'unused' did not run in this forward pass")
 
 
-def test_layer_that_runs_twice_is_refused():
-    assert error_of(Reusing(), "relu").startswith("layer 'relu' runs more than once")
+def test_layer_that_runs_twice_is_asked_for_its_call():
+    message = error_of(Reusing(), "relu")
+    assert message.startswith("layer 'relu' runs more than once")
+    assert "'relu@1' or 'relu@2'" in message
+    assert error_of(Reusing(), "relu@3").startswith("layer 'relu@3' ran 2 times in this forward pass")
+
+
+def test_calls_of_a_layer_are_recorded_apart():
+    network, x = Reusing().eval(), images(2)
+    captured = cam.capture(network, x, ["relu@1", "relu@2"])
+    with torch.no_grad():
+        first = network.first(x).relu()
+        assert_agree(captured.activations["relu@1"], first)
+        assert_agree(captured.activations["relu@2"], network.second(first).relu())
+    alone = cam.capture(network, x, "relu@2")
+    assert_agree(alone.gradients["relu@2"], captured.gradients["relu@2"])
+
+
+@pytest.mark.parametrize("wrap", [tuple, list, lambda parts: {"0": parts[0], "1": parts[1]}, "named"])
+def test_part_of_what_a_layer_puts_out_is_recorded(wrap):
+    Pair = namedtuple("Pair", ["maps", "more"])
+
+    class Splitting(nn.Module):
+        def __init__(self, stem):
+            super().__init__()
+            self.stem = stem
+
+        def forward(self, x):
+            parts = [self.stem(x), self.stem(x) * 2]
+            return Pair(*parts) if wrap == "named" else wrap(parts)
+
+    class Network(Pooled):
+        def __init__(self):
+            super().__init__(2)
+            self.split = Splitting(self.features)
+
+        def forward(self, x):
+            parts = self.split(x)
+            one, two = parts.values() if isinstance(parts, dict) else parts
+            return self.classifier(self.pool(one + two.square()).flatten(1))
+
+    network, x = Network().eval(), images(2)
+    assert "choose 'split[0]', 'split[1]'" in error_of(network, "split")
+    assert error_of(network, "split[2]").startswith("layer 'split' puts out no part '2'; there is '0', '1'")
+    captured = cam.capture(network, x, ["split[0]", "split[1]"])
+    assert_agree(captured.activations["split[1]"], captured.activations["split[0]"] * 2)
+    weights = network.classifier.weight.detach() / 117
+    a = captured.activations["split[1]"]
+    expected = weights[None, :, :, None, None] * 2 * a[:, None]
+    assert_agree(captured.gradients["split[1]"], expected)
+
+
+@pytest.mark.parametrize("name", ["layer4]", "a[0", "a@0", "a@x", "", "a[0]@1@2"])
+def test_name_that_cannot_be_read_shows_how_one_is_written(name):
+    assert "expected a submodule such as 'layer4', 'relu@2'" in error_of(Pooled(2), name)
+
+
+def test_channels_that_come_last_are_turned_to_the_front():
+    network, x = Reusing().eval(), images(2)
+    captured = cam.capture(network, x, ["relu@2", "last"])
+    with torch.no_grad():
+        expected = network.last(captured.activations["relu@2"].movedim(1, -1)).movedim(-1, 1)
+    assert_agree(captured.activations["last"], expected)
+    weights = network.classifier.weight.detach() / expected.shape[2:].numel()
+    assert_agree(
+        captured.gradients["last"], weights[None, :, :, None, None].expand(2, -1, -1, 14, 22).contiguous()
+    )
 
 
 def test_layer_without_a_grid_is_refused():
-    class Tokens(Pooled):
+    class Patches(Pooled):
         def forward(self, x):
-            return self.classifier(self.drop(self.features(x).flatten(2).transpose(1, 2)).mean(1))
+            return self.classifier(self.drop(self.features(x).flatten(2).transpose(1, 2)[:, :60]).mean(1))
 
-    assert "'last' is a Linear, whose channels come last" in error_of(Reusing(), "last")
-    assert "'classifier' is a Linear" in error_of(Reusing(), "classifier")
-    assert "'drop' puts out shape (2, 117, 6), which has no grid of 2" in error_of(Tokens(2), "drop")
+    assert "'classifier' puts out shape (2, 3), which has no grid of 2" in error_of(Reusing(), "classifier")
+    assert "'drop' puts out 60 tokens, which fit no grid of patches over (18, 26)" in error_of(
+        Patches(2), "drop"
+    )
 
 
 def test_layer_that_puts_out_no_fitting_tensor_is_refused():
@@ -197,7 +264,8 @@ def test_layer_that_puts_out_no_fitting_tensor_is_refused():
             self.odd(self.wrap(x))
             return super().forward(x)
 
-    assert "'odd' puts out a tuple, not a tensor" in error_of(Odd(lambda x: (x, x)), "odd")
+    assert "'odd' puts out a str, not a tensor" in error_of(Odd(lambda x: ("a", "b")), "odd")
+    assert "'odd' puts out a NoneType, not a tensor" in error_of(Odd(lambda x: None), "odd")
     assert "'odd' puts out a batch of 4 for 2 inputs" in error_of(Odd(lambda x: x.repeat(2, 1, 1, 1)), "odd")
     assert "'odd' puts out torch.int64, which has no gradient" in error_of(Odd(lambda x: x.long()), "odd")
 
@@ -224,7 +292,9 @@ def test_logits_that_do_not_depend_on_the_layer_are_refused():
 def test_values_that_are_not_finite_are_refused():
     broken = images(2)
     broken[1, 0, 3, 3] = torch.nan
-    assert error_of(Pooled(2), inputs=broken).startswith("layer 'features' puts out NaN or infinity")
+    assert error_of(Pooled(2), inputs=broken) == (
+        "layer 'features' puts out NaN or infinity; so does the input: mend it"
+    )
     assert error_of(Returning(lambda y: y / 0), "network.features").startswith(
         "the network's logits hold NaN"
     )

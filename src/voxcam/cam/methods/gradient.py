@@ -1,4 +1,4 @@
-"""The methods: how a layer's activations A and a class's gradients g = dY_c/dA become a map.
+"""Algebra on one capture: how a layer's activations A and a class's gradients g = dY_c/dA become a map.
 
 Every method is a pure function of activations (B, C, *grid) and gradients (B, K, C, *grid), of any
 spatial rank, and returns maps (B, K, *grid). Maps are raw: not normalised, and signed wherever the
@@ -13,14 +13,14 @@ In the equations, sums run over the channels k or the places i of the grid.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from voxcam.errors import ExplainError
 
-Method = Callable[[Tensor, Tensor], Tensor]
+GradientMethod = Callable[[Tensor, Tensor], Tensor]
 
 CONSTANT = 1e-5
 """How far, relative to the largest gradient, one may differ between places and still count as constant."""
@@ -49,7 +49,7 @@ def grad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
 
     Signed, in logit units.
     """
-    return _weigh(activations, gradients.flatten(3).mean(-1))
+    return weigh(activations, gradients.flatten(3).mean(-1))
 
 
 def grad_cam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def grad_cam_plus_plus(activations: Tensor, gradients: Tensor) -> Tensor:
         denominator = g.mul(a.sum(-1, keepdim=True)).add_(2)
         return g.relu().div_(denominator.masked_fill_(denominator == 0, torch.inf)).sum(-1)
 
-    return _weigh(activations, _each_class(weights, activations, gradients))
+    return weigh(activations, _each_class(weights, activations, gradients))
 
 
 def xgrad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def xgrad_cam(activations: Tensor, gradients: Tensor) -> Tensor:
     def weights(a: Tensor, g: Tensor) -> Tensor:
         return (g * a).sum(-1) / total
 
-    return _weigh(activations, _each_class(weights, activations, gradients))
+    return weigh(activations, _each_class(weights, activations, gradients))
 
 
 def hires_cam(activations: Tensor, gradients: Tensor) -> Tensor:
@@ -95,6 +95,14 @@ def hires_cam(activations: Tensor, gradients: Tensor) -> Tensor:
     return _on_grid(_each_class(lambda a, g: (g * a).sum(1), activations, gradients), activations)
 
 
+def element_wise_cam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Element-wise Grad-CAM (no paper; first in pytorch-grad-cam): sum_k relu(g_k A_k), place by place.
+
+    HiResCAM less what speaks against the class: never negative, in logit units, never below HiResCAM.
+    """
+    return _on_grid(_each_class(lambda a, g: (g * a).relu_().sum(1), activations, gradients), activations)
+
+
 def layer_cam(activations: Tensor, gradients: Tensor) -> Tensor:
     """LayerCAM (Jiang et al. 2021, eq. 5-6, before its ReLU): sum_k relu(g_k) A_k, place by place.
 
@@ -103,23 +111,13 @@ def layer_cam(activations: Tensor, gradients: Tensor) -> Tensor:
     return _on_grid(_each_class(lambda a, g: g.relu().mul_(a).sum(1), activations, gradients), activations)
 
 
-METHODS: Mapping[str, Method] = {
-    "cam": cam,
-    "grad-cam": grad_cam,
-    "grad-cam++": grad_cam_plus_plus,
-    "xgrad-cam": xgrad_cam,
-    "hires-cam": hires_cam,
-    "layer-cam": layer_cam,
-}
-
-
-def _each_class(rule: Method, activations: Tensor, gradients: Tensor) -> Tensor:
+def _each_class(rule: GradientMethod, activations: Tensor, gradients: Tensor) -> Tensor:
     """Apply `rule` to (B, C, N) and (B, C, N), class by class: what it needs in between stays that small."""
     a, g = activations.flatten(2), gradients.flatten(3)
     return torch.stack([rule(a, g[:, k]) for k in range(g.shape[1])], dim=1)
 
 
-def _weigh(activations: Tensor, weights: Tensor) -> Tensor:
+def weigh(activations: Tensor, weights: Tensor) -> Tensor:
     """Return sum_k w_k A_k for weights (B, K, C)."""
     return _on_grid(weights @ activations.flatten(2), activations)
 

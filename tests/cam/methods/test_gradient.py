@@ -8,9 +8,12 @@ import torch
 from tests.cam.agreement import assert_agree
 from tests.cam.small_networks import SHAPES, Deep, Pooled, images
 from voxcam import cam
+from voxcam.cam.methods import GRADIENT
 from voxcam.errors import ExplainError
 
 RANKS = (1, 2, 3)
+WEIGHING = ("grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "element-wise-cam", "layer-cam")
+METHODS = {name: GRADIENT[name] for name in ("cam", *WEIGHING)}
 
 
 def activations_and_gradients(rank, signed=False, seed=0):
@@ -43,12 +46,14 @@ def slowly(name, a, g):
                 weight = float(g[k][p])
             elif name == "layer-cam":
                 weight = max(float(g[k][p]), 0.0)
+            elif name == "element-wise-cam":
+                weight = float(g[k][p]) if g[k][p] * a[k][p] > 0 else 0.0
             out[p] += weight * float(a[k][p])
     return out
 
 
 @pytest.mark.parametrize("rank", RANKS)
-@pytest.mark.parametrize("name", [name for name in cam.METHODS if name != "cam"])
+@pytest.mark.parametrize("name", WEIGHING)
 def test_method_agrees_with_its_formula_written_out(name, rank):
     a, g = activations_and_gradients(rank)
     maps = cam.METHODS[name](a, g)
@@ -57,7 +62,9 @@ def test_method_agrees_with_its_formula_written_out(name, rank):
         assert_agree(maps[b, c], slowly(name, a[b], g[b, c]))
 
 
-@pytest.mark.parametrize("name", ["grad-cam", "xgrad-cam", "hires-cam", "layer-cam", "grad-cam++"])
+@pytest.mark.parametrize(
+    "name", ["grad-cam", "xgrad-cam", "hires-cam", "layer-cam", "grad-cam++", "element-wise-cam"]
+)
 def test_method_agrees_with_its_formula_on_negative_activations(name):
     a, g = activations_and_gradients(2, signed=True)
     assert_agree(cam.METHODS[name](a, g)[1, 2], slowly(name, a[1], g[1, 2]))
@@ -67,7 +74,7 @@ def test_method_agrees_with_its_formula_on_negative_activations(name):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_signed_methods_are_one_map_at_a_pooled_linear_head(rank, batch):
     network = Pooled(rank)
-    maps = cam.class_maps(network, images(rank, batch), "features", tuple(cam.METHODS))
+    maps = cam.class_maps(network, images(rank, batch), "features", tuple(METHODS))
     places = maps["cam"].shape[2:].numel()
     weights = network.classifier.weight.detach()
     a = cam.capture(network, images(rank, batch), "features").activations["features"]
@@ -87,14 +94,14 @@ def test_map_adds_up_to_the_logit_less_its_bias(rank, name):
 
 def test_swapping_two_classes_swaps_their_maps():
     a, g = activations_and_gradients(3)
-    for name, method in cam.METHODS.items():
+    for name, method in METHODS.items():
         if name != "cam":
             assert torch.equal(method(a, g[:, [1, 0, 2]]), method(a, g)[:, [1, 0, 2]])
 
 
 def test_no_evidence_gives_an_empty_map():
     a, g = activations_and_gradients(2)
-    for method in cam.METHODS.values():
+    for method in METHODS.values():
         assert torch.equal(method(a, torch.zeros_like(g)), torch.zeros(2, 3, *a.shape[2:], dtype=a.dtype))
         assert not method(torch.zeros_like(a), torch.ones_like(g)).any()
 
@@ -102,7 +109,7 @@ def test_no_evidence_gives_an_empty_map():
 def test_methods_change_neither_activations_nor_gradients():
     a, g = activations_and_gradients(2)
     a_before, g_before = a.clone(), g.clone()
-    for name, method in cam.METHODS.items():
+    for name, method in METHODS.items():
         if name != "cam":
             method(a, g)
     assert torch.equal(a, a_before)
@@ -151,6 +158,6 @@ def test_cam_reads_weights_off_gradients_expanded_without_memory():
 
 
 def test_methods_differ_where_the_head_is_not_linear():
-    maps = cam.class_maps(Deep(3), images(3), "trunk", [name for name in cam.METHODS if name != "cam"])
+    maps = cam.class_maps(Deep(3), images(3), "middle", WEIGHING)
     for one, other in itertools.combinations(maps.methods, 2):
         assert (maps[one] - maps[other]).abs().max() > 1e-4

@@ -1,0 +1,1 @@
+"""How much memory a call needs, and what to do where there is too little."""

@@ -1,0 +1,1 @@
+"""Where a transformer attends, read and differentiated."""
