@@ -21,7 +21,7 @@ def test_every_module_stands_in_the_architecture_with_its_own_first_line() -> No
 
 
 def test_readme_and_documents_link_to_files_that_exist() -> None:
-    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
             if not target.startswith("http"):
                 assert (document.parent / target).exists(), f"{document.name} links to {target}"
@@ -31,7 +31,10 @@ def test_every_method_and_command_is_documented() -> None:
     from voxcam.cam import METHODS
     from voxcam.cli.main import COMMANDS
 
-    methods = (ROOT / "docs" / "methods.md").read_text()
-    assert all(f"`{name}`" in methods for name in METHODS)
+    index, *pages = sorted((ROOT / "docs" / "methods").glob("*.md"))
+    assert index.name == "README.md"
+    for name in METHODS:
+        assert f"`{name}`" in index.read_text(), f"{name} is not in the table of methods"
+        assert any(f"`{name}`" in page.read_text() for page in pages), f"{name} has no page"
     readme = (ROOT / "README.md").read_text()
     assert all(f"voxcam {name}" in readme for name in COMMANDS)

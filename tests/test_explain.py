@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -213,3 +214,128 @@ def test_the_verb_works_whether_or_not_its_module_was_imported() -> None:
     volume, _, _ = _scan("RAS")
     by_package = voxcam.explain(volume, _classifier(), classes=["bright"])
     assert by_package.scores == explain(volume, _classifier(), classes=["bright"]).scores
+
+
+class Squinter(Looker):
+    """Its units look three voxels beyond the middle of their boxes, along every axis."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(torch.nn.functional.pad(x[..., 3:, 3:, 3:], (0, 3, 0, 3, 0, 3)))
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "SRA"])
+def test_evidence_lies_where_the_units_are_measured_to_look(orientation: str) -> None:
+    volume, bright, _ = _scan(orientation)
+    classifier = _classifier(network=Squinter().eval(), tiling=Tiling((24, 24, 24), 0.5))
+    off = {}
+    for rule in ("usual", "measured"):
+        explanation = explain(volume, classifier, placement=rule)
+        evidence = np.nan_to_num(np.asarray(explanation.heatmap("bright").on(volume.geometry).voxels))
+        index = np.stack(np.meshgrid(*[np.arange(n) for n in volume.shape], indexing="ij"), axis=-1)
+        centre = (volume.geometry.to_world(index) * evidence[..., None]).sum(axis=(0, 1, 2)) / evidence.sum()
+        off[rule] = float(np.linalg.norm(centre - bright))
+    assert off["usual"] == pytest.approx(3 * 1.5 * np.sqrt(3), abs=1.5)
+    assert off["measured"] < 1.5
+    placed = explanation.provenance["placement"]["look"]
+    assert placed["rule"] == "measured"
+    assert np.allclose([offset for _, offset in placed["centres"]], 1.5 + 3, atol=0.6)
+
+
+def test_placed_evidence_is_known_wherever_the_network_looked(tmp_path) -> None:
+    volume, _, _ = _scan("RAS")
+    classifier = _classifier(network=Squinter().eval(), tiling=Tiling((24, 24, 24), 0.5))
+    explanation = explain(volume, classifier)
+    usual = np.asarray(
+        explain(volume, classifier, placement="usual").heatmap("bright").on(volume.geometry).voxels
+    )
+    seen = np.asarray(explanation.heatmap("bright").on(volume.geometry).voxels)
+    assert np.array_equal(np.isfinite(seen), np.isfinite(usual))
+    loaded = voxcam.load_explanation(explanation.save(tmp_path / "saved"))
+    again = np.asarray(loaded.heatmap("bright").on(volume.geometry).voxels)
+    np.testing.assert_allclose(again, seen, atol=1e-6)
+
+
+def test_one_classifier_places_the_maps_of_every_volume_alike() -> None:
+    classifier = _classifier(network=Squinter().eval(), tiling=Tiling((24, 24, 24), 0.5))
+    first = explain(_scan("RAS")[0], classifier)
+    second = explain(_scan("SRA")[0], classifier)
+    assert first.provenance["placement"] == second.provenance["placement"]
+
+
+def test_methods_that_ask_the_network_again_go_through_windows_and_slices() -> None:
+    volume, bright, _ = _scan("RAS")
+    methods = ("grad-cam", "occlusion", "ablation-cam", "score-cam", "guided-grad-cam")
+    told: list[tuple[int, int]] = []
+    explanation = explain(
+        volume,
+        _classifier(),
+        methods,
+        classes=("bright",),
+        progress=lambda done, total: told.append((done, total)),
+        options={"occlusion": {"size": 4}},
+    )
+    windows = explanation.provenance["tiling"]["windows"]
+    assert told[-1][0] == told[-1][1] > 20 * windows
+    assert all(one[0] <= other[0] and one[1] == other[1] for one, other in itertools.pairwise(told))
+    for method in methods:
+        peak = explanation.heatmap("bright", method).peak_mm
+        assert peak is not None, method
+        assert np.abs(peak - bright).max() <= 6 + 1.5, method  # the ball's radius and a voxel
+    assert explanation.heatmap("bright", "occlusion").layer == "network"
+    assert explanation.heatmap("bright", "score-cam").evidence.unit == ""
+    assert explanation.heatmap("bright", "occlusion").evidence.unit == "logit"
+
+
+def test_slices_are_explained_by_methods_that_ask_again() -> None:
+    volume, bright, _ = _scan("RAS")
+    classifier = _classifier(network=Looker(2).eval(), tiling=Tiling((-1, -1, 1), 0.0, 2))
+    explanation = explain(volume, classifier, ("occlusion",), classes=("bright",), placement="measured")
+    peak = explanation.heatmap("bright", "occlusion").peak_mm
+    assert np.abs(peak - bright).max() <= 12
+
+
+def test_running_out_of_memory_is_answered_and_noted() -> None:
+    class Greedy(Looker):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            if len(x) > 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return super().forward(x)
+
+    volume, _, _ = _scan("RAS")
+    plain = explain(volume, _classifier(), placement="usual")
+    saved = explain(volume, _classifier(network=Greedy().eval()), placement="usual")
+    assert plain.provenance["memory"] == []
+    assert any("one sample at a time" in step for step in saved.provenance["memory"])
+    for one, other in zip(plain.heatmaps, saved.heatmaps, strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-5)
+
+
+def test_methods_that_are_one_map_are_named() -> None:
+    volume, _, _ = _scan("RAS")
+    explanation = explain(volume, _classifier(), ("grad-cam", "hires-cam", "layer-cam"), placement="usual")
+    assert explanation.provenance["one_map"] == {}  # a ReLU follows the layer
+
+    class Open(Looker):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.look(self.pool(x)).flatten(2).mean(-1))
+
+    explanation = explain(
+        volume, _classifier(network=Open().eval()), ("grad-cam", "hires-cam"), placement="usual"
+    )
+    assert explanation.provenance["one_map"] == {"look": ["grad-cam", "hires-cam"]}
+
+
+def test_at_finer_layers_than_the_last_stage_the_usual_rule_stays() -> None:
+    class Finer(Squinter):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine = torch.nn.Identity()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(self.fine(x))
+
+    classifier = _classifier(network=Finer().eval(), tiling=Tiling((24, 24, 24), 0.5))
+    placed = explain(_scan("RAS")[0], classifier, layers=("fine", "look")).provenance["placement"]
+    assert placed["fine"]["rule"] == "usual"
+    assert "at the last stage alone" in placed["fine"]["reason"]
+    assert placed["look"]["rule"] == "measured"

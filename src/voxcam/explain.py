@@ -6,10 +6,12 @@ import difflib
 import platform
 import secrets
 import sys
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 import voxcam
@@ -19,11 +21,12 @@ from voxcam.core.heatmap import Heatmap
 from voxcam.core.stitching import Stitching
 from voxcam.core.volume import Volume
 from voxcam.errors import ExplainError
+from voxcam.model.placing import landmarks_to_plant, placements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
+    from numpy.typing import NDArray
 
     from voxcam.model.classifier import Classifier
     from voxcam.model.preprocessing import Prepared
@@ -34,13 +37,17 @@ if TYPE_CHECKING:
 Key = tuple[str, str]  # method, layer
 
 
-def explain(
+def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-only
     volume: Volume,
     classifier: Classifier,
     methods: Sequence[str] = ("grad-cam",),
     classes: Sequence[str] | int | None = None,
     layers: Sequence[str] | None = None,
     progress: Progress | None = None,
+    *,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    placement: str = "measured",
+    seed: int = 0,
 ) -> Explanation:
     """Return what `classifier` says of `volume`, and the evidence for it.
 
@@ -57,7 +64,15 @@ def explain(
     layers
         Names of modules of the network; None for the classifier's default layer.
     progress
-        Called with (windows done, windows in all); an exception it raises (`Cancelled`) ends the work.
+        Called with (passes done, passes in all), of a window or landmark through the network; an exception
+        it raises (`Cancelled`) ends the work.
+    options
+        By method, its own options: ``{"occlusion": {"size": 16}}``; see ``voxcam.cam.options_of``.
+    placement
+        Where a layer's units look: "measured" on this volume with landmarks (kept only where that is
+        better than the usual rule, see ``voxcam.cam.measure_placement``), or "usual", the half-pixel rule.
+    seed
+        Of what a method draws.
 
     Raises
     ------
@@ -67,6 +82,7 @@ def explain(
         If the volume does not fit the classifier.
     """
     check_names(methods, tuple(cam.METHODS), "method")
+    cam.known_options(methods, options or {})
     if isinstance(classes, int):
         ranked = classifier.predict(volume).scores
         classes = sorted(ranked, key=lambda name: -ranked[name])[: max(1, classes)]
@@ -76,15 +92,15 @@ def explain(
         check_names(layers, [layer.name for layer in classifier.layers()], "layer")
     prepared = classifier.prepare(volume)
     asked = tuple(layers) if layers else (classifier.default_layer,)
-    logits, maps = _run(classifier, prepared, tuple(methods), chosen, asked, progress)
-    prediction = classifier.judged(logits, prepared)
-    heatmaps = tuple(
-        Heatmap(Volume(evidence, geometry, volume.modality, "logit"), name, method, layer)
-        for (method, layer), stitching in maps.items()
-        for joined, geometry in [stitching.joined()]
-        for name, evidence in zip(chosen, joined, strict=True)
-    )
-    provenance = _provenance(volume, classifier, prepared, methods, asked)
+    run = _Run(classifier, prepared, tuple(methods), chosen, asked, options or {}, seed)
+    landmarks = landmarks_to_plant(classifier, prepared, asked, placement)
+    report = _offset(progress, 0, landmarks + run.passes())
+    report(0, 0)
+    run.places = placements(classifier, prepared, asked, placement, report)
+    run.go(_offset(progress, landmarks, landmarks + run.passes()))
+    prediction = classifier.judged(np.concatenate(run.logits), prepared)
+    heatmaps = tuple(run.heatmaps(volume.modality))
+    provenance = _provenance(volume, run)
     return Explanation(prediction.scores, prediction.logits, heatmaps, volume, prediction.windows, provenance)
 
 
@@ -107,59 +123,115 @@ def _listed(known: Sequence[str]) -> str:
     return shown if len(known) <= few else f"{shown}, and {len(known) - few} before (`voxcam model BUNDLE`)"
 
 
-def _run(
-    classifier: Classifier,
-    prepared: Prepared,
-    methods: tuple[str, ...],
-    classes: tuple[str, ...],
-    layers: tuple[str, ...],
-    progress: Progress | None,
-) -> tuple[np.ndarray[Any, np.dtype[np.float32]], dict[Key, Stitching]]:
-    """Run every window once; return the logits (windows, all classes) and the stitched maps."""
-    numbers = [classifier.classes.index(name) for name in classes]
-    logits: list[torch.Tensor] = []
-    stitchings: dict[Key, Stitching] = {}
-    for starts, batch in classifier.batches(prepared, progress):
-        captured = cam.class_maps(classifier.network, batch, layers, methods, classes=numbers)
-        answers, named = captured.logits.shape[1], len(classifier.classes)
+@dataclass(eq=False)
+class _Run:
+    """Every window through the network once, its maps stitched, and what was noted on the way."""
+
+    classifier: Classifier
+    prepared: Prepared
+    methods: tuple[str, ...]
+    classes: tuple[str, ...]
+    layers: tuple[str, ...]
+    options: Mapping[str, Mapping[str, Any]]
+    seed: int
+    places: Mapping[str, cam.Placement] = field(default_factory=dict)
+    logits: list[NDArray[np.float32]] = field(default_factory=list)
+    stitchings: dict[Key, Stitching] = field(default_factory=dict)
+    same_map: dict[str, list[str]] = field(default_factory=dict)
+    ladder: cam.Ladder = field(default_factory=cam.Ladder)
+
+    def go(self, progress: Progress) -> None:
+        """Run the windows, batch by batch; `progress` gets (passes of a window done, passes in all)."""
+        total, done = self.passes(), 0
+        each = total // self._windows
+        for starts, batch in self.classifier.batches(self.prepared):
+            progress(done, total)
+            # The first pass of the batch is counted with the first one beside it.
+            self._add(starts, self._maps(batch, _offset(progress, done + len(starts), total)))
+            done += each * len(starts)
+        progress(total, total)
+
+    def passes(self) -> int:
+        """Return how often a window will go through the network."""
+        beside = 0
+        if any(method in cam.PASSES for method in self.methods):
+            channels = {layer.name: layer.channels for layer in self.classifier.layers()}
+            window = [n for n in self.classifier.tiling.window(self.prepared.geometry.shape) if n > 1]
+            at_layers = [channels[name] for name in self.layers]
+            each = cam.passes_of(self.methods, 1, len(self.classes), tuple(window), at_layers, self.options)
+            beside = sum(each.values())
+        return self._windows * (1 + beside)
+
+    @property
+    def _windows(self) -> int:
+        return len(self.classifier.tiling.starts(self.prepared.geometry.shape))
+
+    def heatmaps(self, modality: str) -> Iterator[Heatmap]:
+        """Yield the joined map of every method, layer and class."""
+        for (method, layer), stitching in self.stitchings.items():
+            joined, geometry = stitching.joined()
+            for name, evidence in zip(self.classes, joined, strict=True):
+                voxels = Volume(evidence, geometry, modality, cam.unit_of(method))
+                yield Heatmap(voxels, name, method, layer, self.prepared.geometry)
+
+    def _maps(self, batch: torch.Tensor, report: Progress) -> cam.Maps:
+        numbers = [self.classifier.classes.index(name) for name in self.classes]
+        maps = self.ladder.maps(
+            self.classifier.network,
+            batch,
+            self.layers,
+            self.methods,
+            numbers,
+            options=self.options,
+            seed=self.seed,
+            progress=report,
+        )
+        answers, named = maps.logits.shape[1], len(self.classifier.classes)
         if answers != named:
             raise ExplainError(f"the network answers {answers} classes, its bundle names {named}")
-        logits.append(captured.logits)
-        for layer in layers:
-            for method in methods:
-                _stitch(stitchings, (method, layer), captured[method, layer], starts, classifier, prepared)
-    return torch.cat(logits).cpu().numpy(), stitchings
+        return maps
+
+    def _add(self, starts: list[Start], maps: cam.Maps) -> None:
+        """Take in the logits and maps of a batch of windows."""
+        self.logits.append(maps.logits.cpu().numpy())
+        self.same_map |= {layer: list(same) for layer in maps.layers if (same := maps.same_map(layer))}
+        axis = self.classifier.tiling.flat_axis
+        for key, values in maps.values.items():
+            windows = (values if axis is None else values.unsqueeze(axis + 2)).cpu().numpy()
+            if key not in self.stitchings:
+                self.stitchings[key] = self._stitching(key, windows.shape)
+            # A number that is not finite would spread over its neighbours: there is no evidence there.
+            known = np.where(np.isfinite(windows), windows, np.nan)
+            for window, start in zip(known, starts, strict=True):
+                self.stitchings[key].add(window, start)
+
+    def _stitching(self, key: Key, shape: tuple[int, ...]) -> Stitching:
+        count, cells = shape[1], (shape[2], shape[3], shape[4])
+        window = self.classifier.tiling.window(self.prepared.geometry.shape)
+        return Stitching(self.prepared.geometry, window, cells, count, self._centres(*key))
+
+    def _centres(self, method: str, layer: str) -> Sequence[tuple[float, float]] | None:
+        """Return where the cells of a map look in a window; None is the usual rule."""
+        if layer not in self.places or not cam.is_on_layer_grid(method):
+            return None
+        centres, axis = list(self.places[layer].centres), self.classifier.tiling.flat_axis
+        return centres if axis is None else [*centres[:axis], (1.0, 0.0), *centres[axis:]]
 
 
-def _stitch(
-    stitchings: dict[Key, Stitching],
-    key: Key,
-    maps: torch.Tensor,
-    starts: list[Start],
-    classifier: Classifier,
-    prepared: Prepared,
-) -> None:
-    """Add a batch of maps (windows, classes, *grid) to the stitching of their method and layer."""
-    tiling = classifier.tiling
-    if tiling.flat_axis is not None:
-        maps = maps.unsqueeze(tiling.flat_axis + 2)
-    if key not in stitchings:
-        cells = maps.shape[2:]
-        stitchings[key] = Stitching(
-            prepared.geometry,
-            tiling.window(prepared.geometry.shape),
-            (int(cells[0]), int(cells[1]), int(cells[2])),
-            maps.shape[1],
-        )
-    for one, start in zip(maps.cpu().numpy(), starts, strict=True):
-        stitchings[key].add(one, start)
+def _offset(progress: Progress | None, before: int, total: int) -> Progress:
+    """Return a progress that counts on from `before`, of `total`."""
+
+    def report(done: int, _: int) -> None:
+        if progress:
+            progress(before + done, total)
+
+    return report
 
 
-def _provenance(
-    volume: Volume, classifier: Classifier, prepared: Prepared, methods: Sequence[str], layers: Sequence[str]
-) -> dict[str, Any]:
+def _provenance(volume: Volume, run: _Run) -> dict[str, Any]:
     """Return what another needs to repeat this, free of names, paths and dates of the study."""
     salt = secrets.token_hex(8)
+    classifier, shape = run.classifier, run.prepared.geometry.shape
     return {
         "voxcam": voxcam.__version__,
         "versions": {name: version(name) for name in ("torch", "monai", "numpy")},
@@ -173,12 +245,19 @@ def _provenance(
         },
         "preprocessing": list(classifier.preprocessing.steps),
         "tiling": {
-            "window": list(classifier.tiling.window(prepared.geometry.shape)),
+            "window": list(classifier.tiling.window(shape)),
             "overlap": classifier.tiling.overlap,
-            "windows": len(classifier.tiling.starts(prepared.geometry.shape)),
+            "windows": len(classifier.tiling.starts(shape)),
         },
-        "methods": list(methods),
-        "layers": list(layers),
+        "methods": list(run.methods),
+        "options": {
+            method: cam.options_of(method) | dict(run.options.get(method, {})) for method in run.methods
+        },
+        "seed": run.seed,
+        "layers": list(run.layers),
+        "placement": {layer: asdict(placement) for layer, placement in run.places.items()},
+        "one_map": run.same_map,
+        "memory": list(run.ladder.steps),
         "study": {"salt": salt, "digest": volume.digest(salt), **dict(volume.source)},
         "intended_use": "research use only, not for diagnosis; evidence of the model, not of disease",
     }

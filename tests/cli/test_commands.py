@@ -105,11 +105,48 @@ def test_model_says_what_a_bundle_is(bundle: Path, capsys: pytest.CaptureFixture
     answer = json.loads(capsys.readouterr().out)
     assert answer["classes"] == ["healthy", "nodule"]
     assert answer["input"] == {"modality": "CT", "unit": "HU"}
-    assert {"name": "class_layers.relu", "kind": "ReLU", "channels": 16, "grid": [4, 4, 4]} in answer[
-        "layers"
-    ]
+    best = answer["layers"][0]
+    assert (best["name"], best["kind"], best["channels"]) == ("class_layers.relu", "ReLU", 16)
+    assert (best["grid"], best["stride"], best["classes_differ"]) == ([4, 4, 4], [4.0, 4.0, 4.0], True)
+    assert answer["best_layer"] == "class_layers.relu"
+    assert "adds up to the logit" in answer["reason"]
+    assert len(answer["layers"]) > 10
     assert main(["model", str(bundle)]) == 0
-    assert "nodule" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "nodule" in told
+    assert "At class_layers.relu cam, grad-cam, hires-cam, xgrad-cam, shapley-cam are one" in told
+
+
+def test_explain_takes_a_methods_own_options_and_says_what_is_wrong_with_them(
+    scan: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["explain", str(scan), "--model", str(bundle), "--method", "occlusion", "--json"]
+    assert main([*asked, "--out", str(tmp_path / "a"), "--option", "occlusion.size=16"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["provenance"]["options"]["occlusion"]["size"] == 16
+    assert {heatmap["layer"] for heatmap in answer["heatmaps"]} == {"network"}
+    for option, message in (
+        ("occlusion.size", "cannot read the option 'occlusion.size': expected METHOD.NAME=VALUE"),
+        ("occlusion.girth=2", "occlusion has no option 'girth'; it has "),
+        ("grad-cam.size=2", "options for 'grad-cam', which is not asked"),
+    ):
+        assert main([*asked, "--out", str(tmp_path / "b"), "--option", option]) == 1
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "b").exists()
+
+
+def test_explain_says_where_it_placed_the_maps(
+    scan: Path, bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["explain", str(scan), "--model", str(bundle), "--json"]
+    assert main([*asked, "--out", str(tmp_path / "usual"), "--placement", "usual"]) == 0
+    assert json.loads(capsys.readouterr().out)["provenance"]["placement"] == {}
+    assert main([*asked, "--out", str(tmp_path / "measured")]) == 0
+    placed = json.loads(capsys.readouterr().out)["provenance"]["placement"]["class_layers.relu"]
+    assert placed["rule"] in ("measured", "usual")
+    assert placed["reason"]
+    assert main([*asked, "--out", str(tmp_path / "guessed"), "--placement", "guessed"]) == 1
+    assert "no placement 'guessed': there is measured, usual" in capsys.readouterr().err
 
 
 def _truncated_series(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,48 @@ def test_a_layer_that_was_not_computed_waits_for_the_next_run(review, scan, expl
     ones = {"nodule": (0.9, np.ones(scan.shape))}
     review.adopt(explanation_of(scan, ones, layer="layer1"))
     assert review.look.layer == "layer1"
+
+
+def test_a_method_that_was_not_computed_waits_for_the_next_run(review, scan, explained):
+    review.adopt(explained)
+    assert "occlusion" not in review.methods_to_run
+    review.show_method("layer-cam")
+    assert review.look.method == "layer-cam"
+    lines = heard(review)
+    review.show_method("occlusion")
+    assert review.look.method == "layer-cam"
+    assert lines[0][0].startswith("No maps by occlusion yet: press Run")
+    assert review.methods_to_run[-1] == "occlusion"
+    ones = {"nodule": (0.9, np.ones(scan.shape))}
+    review.adopt(explanation_of(scan, ones, methods=("grad-cam", "occlusion")))
+    assert review.look.method == "occlusion"
+
+
+def test_a_method_that_failed_is_not_asked_again(review, explained):
+    review.adopt(explained)
+    review.show_method("legrad")
+    review.fail(review.start(), "the network has no attention")
+    assert "legrad" not in review.methods_to_run
+
+
+def test_maps_of_the_network_as_a_whole_are_shown_at_any_layer(review, scan):
+    both = explanation_of(scan, {"nodule": (0.9, np.ones(scan.shape))}, methods=("grad-cam",))
+    whole = explanation_of(scan, {"nodule": (0.9, 2 * np.ones(scan.shape))}, ("occlusion",), "network")
+    review.adopt(replace(both, heatmaps=both.heatmaps + whole.heatmaps))
+    review.show_method("occlusion")
+    assert review.heatmap("nodule").method == "occlusion"
+    assert review.rows[0].explained
+    assert review.style("nodule").high == pytest.approx(2)
+
+
+def test_a_note_says_which_methods_are_one_map_and_what_memory_cost(review, explained):
+    review.adopt(explained)
+    assert review.note == ""
+    same = {"one_map": {"layer3": ["grad-cam", "hires-cam", "xgrad-cam"]}}
+    review.adopt(replace(explained, provenance=same))
+    assert review.note == "At this layer grad-cam, hires-cam and xgrad-cam are one and the same map."
+    review.adopt(replace(explained, provenance={"memory": ["memory ran out: one sample at a time"]}))
+    assert review.note == "Memory ran out: one sample at a time."
 
 
 def test_colours_differ_between_classes_and_can_be_chosen(review, explained):

@@ -13,7 +13,7 @@ from qtpy.QtCore import QPoint, Qt
 from voxcam.errors import Cancelled, ClassifierError
 from voxcam.plugin import running
 from voxcam.plugin.opening import open_review
-from voxcam.plugin.review import LABEL
+from voxcam.plugin.review import LABEL, METHODS
 from voxcam.plugin.room import Room
 
 pytestmark = pytest.mark.gui
@@ -46,7 +46,7 @@ def slow_job(monkeypatch, steps=600):
     """Let an explanation take its time; return what tells that it began and how it ended."""
     began, ended = threading.Event(), []
 
-    def explain_study(volume, classifier, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress):
         try:
             for step in range(steps):
                 progress(step, steps)
@@ -67,7 +67,7 @@ def test_a_run_by_the_button_shows_scores_and_evidence(ready, qtbot):
     assert ready.classifier.cancel.isEnabled()
     qtbot.waitUntil(lambda: ready.review.explanation is not None, timeout=LOAD_MS)
     explanation = ready.review.explanation
-    assert explanation.methods == ("grad-cam", "hires-cam", "layer-cam")
+    assert explanation.methods == METHODS
     assert ready.evidence.table.rowCount() == 2
     assert ready.evidence.table.item(0, 2).text() == explanation.top_class
     assert ready.layers.evidence[explanation.top_class].visible
@@ -90,7 +90,7 @@ def test_cancel_stops_the_run_and_changes_nothing(ready, qtbot, monkeypatch):
 def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained, qtbot, monkeypatch):
     release = threading.Event()
 
-    def explain_study(volume, classifier, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress):
         release.wait(10)
         return explained
 
@@ -106,7 +106,7 @@ def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained
 
 
 def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
-    def explain_study(volume, classifier, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress):
         raise ClassifierError("the scan does not fit: it expects MR, found CT")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
@@ -118,7 +118,7 @@ def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
 
 
 def test_a_bug_shows_no_traceback(ready, qtbot, monkeypatch, caplog):
-    def explain_study(volume, classifier, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress):
         raise KeyError("secret")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
@@ -224,6 +224,26 @@ def test_methods_switch_without_a_run(ready, explained, qtbot):
     ready.evidence.methods.textActivated.emit("layer-cam")
     assert ready.review.look.method == "layer-cam"
     assert ready.layers.evidence["nodule"].metadata["heatmap"].method == "layer-cam"
+
+
+def test_a_method_that_needs_a_run_is_offered_marked_and_shown_after_it(ready, qtbot):
+    press(qtbot, ready.classifier.run)
+    qtbot.waitUntil(lambda: ready.review.explanation is not None, timeout=LOAD_MS)
+    box = ready.evidence.methods
+    offered = [box.itemText(n) for n in range(box.count())]
+    assert offered[: len(METHODS)] == list(METHODS)
+    assert "occlusion (not run)" in offered
+    assert not any(text.startswith("refine-cam") for text in offered)  # joins several layers
+    assert "are one and the same map" in ready.evidence.note.text()
+    first = ready.review.explanation
+    box.textActivated.emit("occlusion (not run)")
+    assert "press Run" in ready.message.text()
+    press(qtbot, ready.classifier.run)
+    qtbot.waitUntil(lambda: ready.review.explanation is not first, timeout=LOAD_MS)
+    assert ready.review.look.method == "occlusion"
+    assert box.currentText() == "occlusion"
+    shown = ready.layers.evidence[ready.review.explanation.top_class]
+    assert shown.metadata["heatmap"].layer == "network"
 
 
 def test_keys_work_on_the_canvas(ready, explained):

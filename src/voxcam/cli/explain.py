@@ -23,6 +23,12 @@ def explain(  # noqa: PLR0913 - a command's options
     classes: Annotated[str, typer.Option(help="all, top3, or class names with commas.")] = "all",
     layer: Annotated[list[str] | None, typer.Option(help="Layer of the network; may be given again.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    option: Annotated[
+        list[str] | None, typer.Option(help="A method's own: occlusion.size=16; may be given again.")
+    ] = None,
+    placement: Annotated[
+        str, typer.Option(help="Where a layer's units look: measured, or usual.")
+    ] = "measured",
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
     modality: Annotated[str | None, typer.Option(help="Of a NIfTI that does not state it: CT, MR.")] = None,
     mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
@@ -44,15 +50,18 @@ def explain(  # noqa: PLR0913 - a command's options
     wanted, chosen, methods = asked_formats(formats), asked_classes(classes), tuple(method or ("grad-cam",))
     found = voxcam.scan(place).choose(series)
     check_names(methods, tuple(METHODS), "method")
-    options = ExportOptions(mask=read_mask(mask) if mask else None)
+    options = asked_options(option or [])
+    drawing = ExportOptions(mask=read_mask(mask) if mask else None)
     classifier = voxcam.load_classifier(bundle, device=device)
     if isinstance(chosen, list):
         check_names(chosen, classifier.classes, "class")
     with shown("reading") as progress:
         volume = voxcam.read(found, progress=progress, modality=modality)
     with shown("explaining") as progress:
-        explanation = voxcam.explain(volume, classifier, methods, chosen, layer, progress)
-    files = write_results(explanation, out, wanted, options)
+        explanation = voxcam.explain(
+            volume, classifier, methods, chosen, layer, progress, options=options, placement=placement
+        )
+    files = write_results(explanation, out, wanted, drawing)
     if as_json:
         print_json(explanation_document(explanation) | {"files": files})
         return 0
@@ -71,6 +80,31 @@ def asked_classes(text: str) -> list[str] | int | None:
     if not names or text in ("top", "top0"):
         raise ExplainError(f"no classes asked for by {text!r}: expected all, top3, or names with commas")
     return int(text[3:]) if text.startswith("top") and text[3:].isdigit() else names
+
+
+def asked_options(texts: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return the options of methods for texts such as "occlusion.size=16": numbers, or words."""
+    from voxcam.errors import ExplainError
+
+    options: dict[str, dict[str, object]] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        method, dot, option = name.partition(".")
+        if not (equals and dot and method and option and value):
+            raise ExplainError(
+                f"cannot read the option {text!r}: expected METHOD.NAME=VALUE, as occlusion.size=16"
+            )
+        options.setdefault(method, {})[option] = _number_or_word(value)
+    return options
+
+
+def _number_or_word(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def write_results(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ def model(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Say what BUNDLE is: classes, input, preprocessing, layers and their grids. Runs nothing of it."""
+    from voxcam.cam import SAME_MAP
     from voxcam.cli.answers import print_json, print_line, print_table
     from voxcam.model.loading import load_classifier
 
@@ -27,12 +29,21 @@ def model(
     print_line(f"{document['name']} {document['version']}: {document['description']}")
     rows = [(key, _words(document[key])) for key in _SHOWN]
     print_table("", ("", ""), rows)
-    layers = [
-        (layer["name"], layer["kind"], layer["channels"], " x ".join(str(n) for n in layer["grid"]))
-        for layer in document["layers"]
-    ]
-    print_table("layers whose maps can be shown", ("layer", "kind", "channels", "grid per window"), layers)
+    tried = [layer for layer in document["layers"] if layer["classes_differ"] is not None]
+    columns = ("layer", "kind", "channels", "grid per window", "voxels apart", "classes differ")
+    print_table("where each stage of the network ends, best first", columns, map(_row, tried))
+    print_line(f"{document['best_layer']}: {document['reason']}.")
+    for layer in tried:
+        if layer["linear_head"]:
+            print_line(f"At {layer['name']} {', '.join(SAME_MAP)} are one and the same map.")
+    print_line(f"{len(document['layers']) - len(tried)} more layers carry maps; --json lists them.")
     return 0
+
+
+def _row(layer: dict[str, Any]) -> tuple[str, ...]:
+    grid, stride = (" x ".join(f"{n:g}" for n in layer[key]) for key in ("grid", "stride"))
+    differ = "yes" if layer["classes_differ"] else "no"
+    return layer["name"], layer["kind"], str(layer["channels"]), grid, stride, differ
 
 
 _SHOWN = (
@@ -49,7 +60,7 @@ _SHOWN = (
 
 
 def _document(classifier: Classifier) -> dict[str, Any]:
-    card, tiling = classifier.card, classifier.tiling
+    card, tiling, ranking = classifier.card, classifier.tiling, classifier.ranking()
     return {
         "name": classifier.name,
         "version": str(card.get("version", "")),
@@ -62,10 +73,9 @@ def _document(classifier: Classifier) -> dict[str, Any]:
         "default_layer": classifier.default_layer,
         "unused_sections": list(classifier.unused),
         "intended_use": str(card.get("intended_use", "not stated")),
-        "layers": [
-            {"name": layer.name, "kind": layer.kind, "channels": layer.channels, "grid": list(layer.grid)}
-            for layer in classifier.layers()
-        ],
+        "best_layer": ranking.default.name,
+        "reason": ranking.reason,
+        "layers": [asdict(layer) for layer in ranking.layers],
         **classifier.digests,
     }
 

@@ -176,8 +176,7 @@ class View:
     @property
     def unit_words(self) -> str:
         """The label of the colour bar."""
-        unit = self.heatmap.evidence.unit
-        return f"evidence ({unit} units)" if unit == "logit" else f"evidence ({unit or 'arbitrary units'})"
+        return f"evidence ({self.heatmap.unit_words})"
 
     @property
     def range_words(self) -> str:

@@ -76,6 +76,8 @@ class Classifier:
         What its bundle says of itself.
     unused
         Sections of its bundle that nothing reads or runs.
+    placements
+        Where the units of a (layer, window) look, as far as it was measured; see `voxcam.model.placing`.
     """
 
     name: str
@@ -93,15 +95,23 @@ class Classifier:
     digests: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    placements: dict[tuple[str, tuple[int, ...]], cam.Placement] = field(default_factory=dict)
 
     def layers(self) -> tuple[cam.Layer, ...]:
         """Return the layers whose maps can be shown, with their grid in one window; runs it over zeros."""
+        return tuple(cam.candidate_layers(self.network, self._example_shape()))
+
+    def ranking(self) -> cam.Ranking:
+        """Return the same layers, best first, and why; runs it over noise."""
+        return cam.rank_layers(self.network, self._example_shape())
+
+    def _example_shape(self) -> tuple[int, ...]:
+        """Return (1, channels, *window), as the bundle states it or, if it does not, of 64 voxels a side."""
         rank = 3 if self.tiling.flat_axis is None else 2
         spatial = self.input_shape if self.input_shape and len(self.input_shape) == rank else (64,) * rank
         stated = [size for axis, size in enumerate(self.tiling.size) if axis != self.tiling.flat_axis]
         sizes = [own if own > 0 else other for own, other in zip(stated, spatial, strict=True)]
-        example = torch.zeros(1, input_channels(self.network), *sizes, device=self.device)
-        return tuple(cam.candidate_layers(self.network, example))
+        return (1, input_channels(self.network), *sizes)
 
     def prepare(self, volume: Volume) -> Prepared:
         """Return the network's input for `volume`.

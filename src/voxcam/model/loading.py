@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from voxcam.cam import default_layer
 from voxcam.errors import ClassifierError
 from voxcam.model.bundle import Bundle, read_bundle
 from voxcam.model.classifier import Activation, Classifier
@@ -135,10 +134,10 @@ def _background(bundle: Bundle, classes: tuple[str, ...]) -> int | None:
 
 
 def _with_default_layer(classifier: Classifier) -> Classifier:
-    """Check the layer the bundle states; where it states none, take the last one with a grid."""
-    layers = classifier.layers()
+    """Check the layer the bundle states; where it states none, take the best one that carries a map."""
     if not classifier.default_layer:
-        return replace(classifier, default_layer=default_layer(layers).name)
+        return replace(classifier, default_layer=classifier.ranking().default.name)
+    layers = classifier.layers()
     names = [layer.name for layer in layers]
     if classifier.default_layer not in names:
         raise ClassifierError(

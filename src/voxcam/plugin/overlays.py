@@ -93,8 +93,10 @@ class Overlays:
         names = self.review.visible
         if not names:
             return "evidence hidden" if self.review.look.hidden else "no evidence shown"
-        look = self.review.look
-        return f"{', '.join(names)}\n{look.method} at {look.layer}, logit units"
+        heatmap = self.review.heatmap(names[0])
+        if heatmap is None:
+            return ", ".join(names)
+        return f"{', '.join(names)}\n{heatmap.method} at {heatmap.layer}, {heatmap.unit_words}"
 
     def _order(self) -> tuple[int, int, int]:
         """Display axes as napari orders them, without time."""

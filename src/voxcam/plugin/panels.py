@@ -22,6 +22,7 @@ from superqt import QLabeledDoubleSlider
 from voxcam.core.windows import PRESETS
 from voxcam.plugin.appearance import volume_words
 from voxcam.plugin.class_table import ClassTable
+from voxcam.plugin.review import NO_LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RUN_TIP = "Score the scan and find the evidence for every class"
+NOT_RUN = " (not run)"
 PRESS_RUN = "Press Run to explain this scan."
 PLANE_KEYS = (("Axial", "A"), ("Coronal", "C"), ("Sagittal", "S"))
 
@@ -176,17 +178,18 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         super().__init__()
         column = _column(self, "Evidence")
         self.methods, self.layers = QComboBox(), QComboBox()
-        self.methods.setToolTip("Method; those listed come from one run")
+        self.methods.setToolTip("Method; those marked need a run, and may ask the network many times")
         self.layers.setToolTip("Layer of the network; another than the default needs a run")
-        self.methods.textActivated.connect(self.method_asked)
-        self.layers.textActivated.connect(lambda text: self.layer_asked.emit(text.removesuffix(" (not run)")))
+        for choices, asked in ((self.methods, self.method_asked), (self.layers, self.layer_asked)):
+            choices.textActivated.connect(lambda text, asked=asked: asked.emit(text.removesuffix(NOT_RUN)))
         row = QHBoxLayout()
         for box, stretch in ((self.methods, 2), (self.layers, 3)):
             box.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
             row.addWidget(box, stretch)
         column.addLayout(row)
-        self.hint = _quiet(PRESS_RUN)
+        self.hint, self.note = _quiet(PRESS_RUN), _quiet("")
         column.addWidget(self.hint)
+        column.addWidget(self.note)
         self.table = ClassTable()
         column.addWidget(self.table, 1)
         self.threshold = _slider(0, 0.95)
@@ -228,10 +231,12 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         explanation, look = review.explanation, review.look
         self.setEnabled(explanation is not None)
         self.show_hint(review)
-        computed = explanation.layers if explanation else ()
-        _choices(self.methods, explanation.methods if explanation else (), look.method)
-        more = [f"{name} (not run)" for name in review.layers if explanation and name not in computed]
-        _choices(self.layers, [*computed, *more], look.layer)
+        if explanation is not None:
+            layers = [name for name in explanation.layers if name != NO_LAYER]
+            _choices(self.methods, _with_more(explanation.methods, review.more_methods), look.method)
+            _choices(self.layers, _with_more(layers, review.layers), look.layer)
+        self.note.setText(review.note)
+        self.note.setVisible(bool(review.note))
         self.table.show_rows(review.rows)
         for slider, value in ((self.threshold, look.threshold), (self.opacity, look.opacity)):
             _quietly(slider, "setValue", value)
@@ -280,6 +285,11 @@ def _choices(box: QComboBox, names: Sequence[str], current: str) -> None:
         box.clear()
         box.addItems(list(names))
     box.setCurrentText(current)
+
+
+def _with_more(computed: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return the computed choices, and those of the others that a run can add, marked so."""
+    return [*computed, *(f"{name}{NOT_RUN}" for name in known if name not in computed)]
 
 
 def _quietly(widget: QWidget, setter: str, value: object) -> None:

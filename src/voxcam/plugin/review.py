@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from voxcam.core.windows import Window
 
 LABEL = "Research use only. Not for diagnosis. Evidence of the model, not of disease."
-METHODS = ("grad-cam", "hires-cam", "layer-cam")
+# Those that share one pass: more cost next to nothing.
+METHODS = ("grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "element-wise-cam", "layer-cam")
+# Stands for the layer of a method that asks the network as a whole.
+NO_LAYER = "network"
 # The class that speaks loudest takes the perceptual colours, the others a hue each, the coolest first.
 _FIRST = "inferno"
 _HUES = sorted(CLASS_COLOURS, key=("sky", "green", "purple", "blue", "yellow", "vermillion", "orange").index)
@@ -48,6 +51,8 @@ class Review:
         self.device = "auto"
         self.layers: tuple[str, ...] = ()
         self.asked_layer = ""
+        self.more_methods: tuple[str, ...] = ()
+        self.asked_method = ""
         self.explanation: Explanation | None = None
         self.look = Look()
         self.window: Window | None = None
@@ -70,14 +75,14 @@ class Review:
         """Choose the classifier's bundle and where it runs; what was explained stays until the next run."""
         self._ticket += 1
         if bundle != self.bundle:
-            self.layers, self.asked_layer = (), ""
+            self.layers, self.asked_layer, self.asked_method = (), "", ""
         self.bundle, self.device = bundle, device or self.device
         self._end()
         self.classifier_changed.emit()
 
-    def know_layers(self, layers: Iterable[str]) -> None:
-        """Take note of the layers whose maps the classifier can show."""
-        self.layers = tuple(layers)
+    def know_choices(self, layers: Iterable[str], methods: Iterable[str]) -> None:
+        """Take note of the layers whose maps the classifier can show, and of all methods."""
+        self.layers, self.more_methods = tuple(layers), tuple(methods)
         self.classifier_changed.emit()
 
     def set_window(self, window: Window) -> None:
@@ -147,6 +152,7 @@ class Review:
     def fail(self, ticket: int, message: str | None = None) -> None:
         """End a run without a result: cancelled, or with one line of what went wrong."""
         if message and self.wants(ticket):
+            self.asked_method = ""  # or every later run would fail on it too
             self._end()
             self.said.emit(message, True)
         else:
@@ -167,7 +173,7 @@ class Review:
         keep = self.look
         self.look = replace(
             keep,
-            method=keep.method if keep.method in explanation.methods else explanation.methods[0],
+            method=self._method_to_show(explanation),
             layer=self._layer_to_show(explanation),
             shown=frozenset(self._worth_showing(explanation, ranked)),
             hidden=False,
@@ -183,6 +189,14 @@ class Review:
         """Turn the heatmap of a class on or off."""
         shown = self.look.shown | {name} if on else self.look.shown - {name}
         self.set_look(shown=shown, hidden=self.look.hidden and not on)
+
+    def show_method(self, method: str) -> None:
+        """Show the maps by a method; one that was not computed is noted for the next run."""
+        self.asked_method = method
+        if self.explanation is not None and method in self.explanation.methods:
+            self.set_look(method=method)
+        elif self.explanation is not None:
+            self.said.emit(f"No maps by {method} yet: press Run; it may ask the network many times.", False)
 
     def show_layer(self, layer: str) -> None:
         """Show the maps at a layer; one that was not computed is noted for the next run."""
@@ -235,13 +249,28 @@ class Review:
         """Classes whose heatmap is on the screen, the most probable first."""
         return () if self.look.hidden else tuple(row.name for row in self.rows if row.shown and row.explained)
 
+    @property
+    def note(self) -> str:
+        """What to know of the maps looked at, in a line; "" if nothing."""
+        provenance = self.explanation.provenance if self.explanation is not None else {}
+        alike = provenance.get("one_map", {}).get(self.look.layer, ())
+        lines = [f"At this layer {_listed(alike)} are one and the same map."] if len(alike) > 1 else []
+        return " ".join([*lines, *(f"{step.capitalize()}." for step in provenance.get("memory", ()))])
+
+    @property
+    def methods_to_run(self) -> tuple[str, ...]:
+        """The methods of the next run."""
+        return tuple(dict.fromkeys((*METHODS, *filter(None, [self.asked_method]))))
+
     def heatmap(self, name: str) -> Heatmap | None:
         """Return the heatmap of a class by the method and at the layer looked at, if there is one."""
         if self.explanation is None:
             return None
-        wanted = (name, self.look.method, self.look.layer)
-        found = (h for h in self.explanation.heatmaps if (h.class_name, h.method, h.layer) == wanted)
-        return next(found, None)
+        by_method = [
+            h for h in self.explanation.heatmaps if (h.class_name, h.method) == (name, self.look.method)
+        ]
+        at_layer = [h for h in by_method if h.layer in (self.look.layer, NO_LAYER)]
+        return next(iter(at_layer), None)
 
     def colours(self, name: str) -> str:
         """Return the name of a class's colours."""
@@ -252,7 +281,7 @@ class Review:
         heatmap, colours = self.heatmap(name), self.colours(name)
         high = 1.0
         if self.explanation is not None and self.look.shared_range:
-            high = self.explanation.value_range(self.look.method, self.look.layer)[1]
+            high = self.explanation.value_range(self.look.method, heatmap.layer if heatmap else None)[1]
         elif heatmap is not None and not heatmap.is_empty:
             high = heatmap.largest
         low = -high if colours == "signed" else 0.0
@@ -265,6 +294,12 @@ class Review:
         return max(hot, key=lambda heatmap: heatmap.largest, default=None)
 
     # --- steps
+
+    def _method_to_show(self, explanation: Explanation) -> str:
+        for method in (self.asked_method, self.look.method):
+            if method in explanation.methods:
+                return method
+        return explanation.methods[0]
 
     def _layer_to_show(self, explanation: Explanation) -> str:
         for layer in (self.asked_layer, self.look.layer):
@@ -294,4 +329,8 @@ class Review:
 
 
 def _in_words(heatmap: Heatmap) -> str:
-    return heatmap.summary if heatmap.is_empty else f"up to {heatmap.largest:.3g} logit units"
+    return heatmap.summary.removeprefix("evidence ")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -191,7 +191,7 @@ class Room(QWidget):  # type: ignore[misc]
         classifier.device_asked.connect(lambda device: review.choose(review.bundle, device))
         classifier.run_asked.connect(self.runner.explain)
         classifier.cancel_asked.connect(review.cancel)
-        evidence.method_asked.connect(lambda method: review.set_look(method=method))
+        evidence.method_asked.connect(review.show_method)
         evidence.layer_asked.connect(review.show_layer)
         evidence.threshold_asked.connect(lambda value: review.set_look(threshold=value))
         evidence.opacity_asked.connect(lambda value: review.set_look(opacity=value))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from voxcam.errors import Cancelled, VoxcamError
-from voxcam.plugin.review import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,12 +55,13 @@ class Runner(QObject):  # type: ignore[misc]
         if ticket is None or volume is None or bundle is None:
             return
         layers = (review.asked_layer,) if review.asked_layer else None
+        methods = review.methods_to_run
         device, classifiers = review.device, self._classifiers
 
         def job(progress: Progress) -> Explanation:
             classifier = classifiers.load(bundle, device)
             progress(0, 0)
-            return explain_study(volume, classifier, layers, progress)
+            return explain_study(volume, classifier, methods, layers, progress)
 
         self._start(ticket, job, self._finish_explaining)
 
@@ -127,7 +127,7 @@ class Runner(QObject):  # type: ignore[misc]
 
     def _finish_explaining(self, ticket: int, explanation: Explanation) -> None:
         if self.review.finish(ticket, explanation):
-            self.review.know_layers(self._classifiers.layers)
+            self.review.know_choices(self._classifiers.layers, self._classifiers.methods)
 
 
 class Classifiers:
@@ -135,15 +135,19 @@ class Classifiers:
 
     def __init__(self) -> None:
         self.layers: tuple[str, ...] = ()
+        self.methods: tuple[str, ...] = ()
         self._key: tuple[Path, str] | None = None
         self._loaded: Classifier | None = None
 
     def load(self, bundle: Path, device: str) -> Classifier:
         """Return the classifier in `bundle` on `device`."""
+        from voxcam.cam import FUSION, METHODS
         from voxcam.model.loading import load_classifier
 
         if self._loaded is None or self._key != (bundle, device):
             self._loaded, self._key = load_classifier(bundle, device), (bundle, device)
+            # A run is at the default layer and one other: methods that join several are for the command line.
+            self.methods = tuple(method for method in METHODS if method not in FUSION)
             self.layers = (self._loaded.default_layer,)
             with suppress(VoxcamError):  # the list is a convenience: without it the default layer is left
                 self.layers = tuple(layer.name for layer in self._loaded.layers())
@@ -162,13 +166,17 @@ def read_place(place: Path, series: str | int | None, progress: Progress) -> Vol
 
 
 def explain_study(
-    volume: Volume, classifier: Classifier, layers: tuple[str, ...] | None, progress: Progress
+    volume: Volume,
+    classifier: Classifier,
+    methods: tuple[str, ...],
+    layers: tuple[str, ...] | None,
+    progress: Progress,
 ) -> Explanation:
-    """Return the explanation of all classes, by the methods that share one pass."""
+    """Return the explanation of all classes, at the default layer and those asked."""
     from voxcam.explain import explain
 
     asked = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
-    return explain(volume, classifier, METHODS, None, asked, progress)
+    return explain(volume, classifier, methods, None, asked, progress)
 
 
 def one_line(error: Exception) -> str:
