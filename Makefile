@@ -1,6 +1,7 @@
 # Two commands set everything up on a fresh machine with Python 3.11: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+BENCH ?= .venv-bench
 BIN := $(VENV)/bin
 
 .PHONY: demo test check bench samples clean
@@ -18,14 +19,14 @@ check: $(VENV)/.test  ## style, types, import contracts, manifest
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate voxcam
 
-bench: $(VENV)/.test  ## speed beside peers; those not installed are named
-	$(BIN)/python benchmarks/cam_speed.py
+bench: $(BENCH)/.bench  ## the engine beside MONAI, pytorch-grad-cam, torch-cam and captum, in an environment of its own
+	$(BENCH)/bin/python -m benchmarks.cam_engines
 
 samples: $(VENV)/.test  ## make sample_scans/ again from the packages it came from
 	$(BIN)/python sample_scans/make.py
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(BENCH)
 
 $(VENV)/.demo: pyproject.toml constraints.txt
 	scripts/set-up $(PYTHON) $(VENV) all
@@ -34,3 +35,7 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 $(VENV)/.test: pyproject.toml constraints.txt
 	scripts/set-up $(PYTHON) $(VENV) all,dev
 	touch $@ $(VENV)/.demo
+
+$(BENCH)/.bench: pyproject.toml constraints-bench.txt
+	scripts/set-up-bench $(PYTHON) $(BENCH)
+	touch $@

@@ -1,0 +1,1 @@
+"""VoxCAM's engine beside those of MONAI, pytorch-grad-cam, torch-cam and captum."""
