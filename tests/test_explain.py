@@ -266,6 +266,7 @@ def test_methods_that_ask_the_network_again_go_through_windows_and_slices() -> N
     volume, bright, _ = _scan("RAS")
     methods = ("grad-cam", "occlusion", "ablation-cam", "score-cam", "guided-grad-cam")
     told: list[tuple[int, int]] = []
+    said: list[str] = []
     explanation = explain(
         volume,
         _classifier(),
@@ -273,6 +274,7 @@ def test_methods_that_ask_the_network_again_go_through_windows_and_slices() -> N
         classes=("bright",),
         progress=lambda done, total: told.append((done, total)),
         options={"occlusion": {"size": 4}},
+        announce=said.append,
     )
     windows = explanation.provenance["tiling"]["windows"]
     assert told[-1][0] == told[-1][1] > 20 * windows
@@ -281,6 +283,10 @@ def test_methods_that_ask_the_network_again_go_through_windows_and_slices() -> N
         peak = explanation.heatmap("bright", method).peak_mm
         assert peak is not None, method
         assert np.abs(peak - bright).max() <= 6 + 1.5, method  # the ball's radius and a voxel
+    (sentence,) = said
+    assert f"score-cam: {2 * windows} passes" in sentence  # the layer has two channels
+    assert "about" in sentence or "less than a second" in sentence
+    assert "grad-cam:" not in sentence.replace("guided-grad-cam:", "")
     assert explanation.heatmap("bright", "occlusion").layer == "network"
     assert explanation.heatmap("bright", "score-cam").evidence.unit == ""
     assert explanation.heatmap("bright", "occlusion").evidence.unit == "logit"

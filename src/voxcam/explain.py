@@ -6,7 +6,7 @@ import difflib
 import platform
 import secrets
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,7 @@ def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-on
     options: Mapping[str, Mapping[str, Any]] | None = None,
     placement: str = "measured",
     seed: int = 0,
+    announce: Callable[[str], object] | None = None,
 ) -> Explanation:
     """Return what `classifier` says of `volume`, and the evidence for it.
 
@@ -73,6 +74,8 @@ def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-on
         better than the usual rule, see ``voxcam.cam.measure_placement``), or "usual", the half-pixel rule.
     seed
         Of what a method draws.
+    announce
+        Told, before they start, how often methods that ask again will run the network and about how long.
 
     Raises
     ------
@@ -93,6 +96,8 @@ def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-on
     prepared = classifier.prepare(volume)
     asked = tuple(layers) if layers else (classifier.default_layer,)
     run = _Run(classifier, prepared, tuple(methods), chosen, asked, options or {}, seed)
+    if announce and run.asks_again:
+        announce(run.forecast())
     landmarks = landmarks_to_plant(classifier, prepared, asked, placement)
     report = _offset(progress, 0, landmarks + run.passes())
     report(0, 0)
@@ -151,16 +156,35 @@ class _Run:
             done += each * len(starts)
         progress(total, total)
 
+    @property
+    def asks_again(self) -> bool:
+        """Whether a method sends a window through the network more than once."""
+        return any(method in cam.PASSES for method in self.methods)
+
+    def forecast(self) -> str:
+        """Say how often and about how long the methods that ask again will run, timed on one window."""
+        starts = self.classifier.tiling.starts(self.prepared.geometry.shape)
+        window = self.classifier.tiling.cut(self.prepared.image, starts[:1]).to(self.classifier.device)
+        asking = [method for method in self.methods if method in cam.PASSES]
+        options = {method: self.options[method] for method in asking if method in self.options}
+        one = cam.plan(self.classifier.network, window, self.layers, asking, self._numbers, options=options)
+        every = {method: count * len(starts) for method, count in one.passes.items()}
+        return replace(one, passes=every, seconds=one.seconds * len(starts)).sentence
+
     def passes(self) -> int:
         """Return how often a window will go through the network."""
         beside = 0
-        if any(method in cam.PASSES for method in self.methods):
+        if self.asks_again:
             channels = {layer.name: layer.channels for layer in self.classifier.layers()}
             window = [n for n in self.classifier.tiling.window(self.prepared.geometry.shape) if n > 1]
             at_layers = [channels[name] for name in self.layers]
             each = cam.passes_of(self.methods, 1, len(self.classes), tuple(window), at_layers, self.options)
             beside = sum(each.values())
         return self._windows * (1 + beside)
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [self.classifier.classes.index(name) for name in self.classes]
 
     @property
     def _windows(self) -> int:
@@ -175,13 +199,12 @@ class _Run:
                 yield Heatmap(voxels, name, method, layer, self.prepared.geometry)
 
     def _maps(self, batch: torch.Tensor, report: Progress) -> cam.Maps:
-        numbers = [self.classifier.classes.index(name) for name in self.classes]
         maps = self.ladder.maps(
             self.classifier.network,
             batch,
             self.layers,
             self.methods,
-            numbers,
+            self._numbers,
             options=self.options,
             seed=self.seed,
             progress=report,

@@ -39,7 +39,7 @@ def explain(  # noqa: PLR0913 - a command's options
     from voxcam.cam import METHODS
     from voxcam.cli.answers import explanation_document, print_explanation, print_json, print_line
     from voxcam.cli.export import asked_formats
-    from voxcam.cli.progress import shown
+    from voxcam.cli.progress import print_aside, shown
     from voxcam.core.landing import free_place
     from voxcam.explain import check_names
     from voxcam.export import ExportOptions
@@ -59,7 +59,15 @@ def explain(  # noqa: PLR0913 - a command's options
         volume = voxcam.read(found, progress=progress, modality=modality)
     with shown("explaining") as progress:
         explanation = voxcam.explain(
-            volume, classifier, methods, chosen, layer, progress, options=options, placement=placement
+            volume,
+            classifier,
+            methods,
+            chosen,
+            layer,
+            progress,
+            options=options,
+            placement=placement,
+            announce=print_aside,
         )
     files = write_results(explanation, out, wanted, drawing)
     if as_json:

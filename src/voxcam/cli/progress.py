@@ -21,3 +21,8 @@ def shown(what: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_aside(text: str) -> None:
+    """Print one line beside the answer."""
+    sys.stderr.write(text + "\n")

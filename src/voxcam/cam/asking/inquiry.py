@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -90,9 +91,21 @@ class Inquiry:
         answers = []
         with torch.no_grad(), self.as_called():
             for batch in torch.split(inputs, self.at_once):
-                answers.append(single_or_better(logits_in(self.network(batch), len(batch))))
+                output = torch.func.functional_call(self.network, self._faster, (batch,), tie_weights=False)
+                answers.append(single_or_better(logits_in(output, len(batch))))
                 self.count(len(batch))
         return torch.cat(answers)
+
+    @cached_property
+    def _faster(self) -> dict[str, Tensor]:
+        """Stand-ins for weights: on a CPU 2D convolutions are a quarter faster where channels come last."""
+        if self.inputs.device.type != "cpu" or self.inputs.ndim != 4:
+            return {}
+        return {
+            name: weight.detach().contiguous(memory_format=torch.channels_last)
+            for name, weight in self.network.named_parameters()
+            if weight.ndim == 4
+        }
 
     def input_gradients(self, inputs: Tensor, prepare: Callable[[Tensor], None] | None = None) -> Tensor:
         """Return d logit / d input, (B, K', C, *space), at other inputs (B, C, *space).

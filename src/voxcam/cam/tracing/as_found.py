@@ -33,12 +33,14 @@ def as_found(network: nn.Module, device: torch.device) -> Iterator[None]:
     with _turn(network), torch.inference_mode(False), torch.no_grad(), _random_state_kept(device):
         flags = [(module, module.training) for module in network.modules()]
         try:
-            for module, _ in flags:
-                module.training = False
+            for module, training in flags:
+                if training:  # setting is slow, and most networks come in evaluation mode
+                    module.training = False
             yield
         finally:
             for module, training in flags:
-                module.training = training
+                if module.training != training:
+                    module.training = training
 
 
 def plain(inputs: Tensor) -> Tensor:
