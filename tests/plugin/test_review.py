@@ -47,6 +47,15 @@ def test_the_result_of_a_run_is_shown(review, explained):
     assert (review.look.method, review.look.layer) == ("grad-cam", "layer3")
 
 
+def test_how_long_a_run_will_take_stands_beside_how_far_it_is(review):
+    ticket = review.start()
+    review.forecast(ticket, "occlusion: 512 passes, about 40 s on cpu")
+    review.progress(ticket, 3, 8)
+    assert review.running.words == "explaining: 3 of 8 (occlusion: 512 passes, about 40 s on cpu)"
+    review.forecast(ticket + 1, "of another run")
+    assert "another" not in review.running.words
+
+
 def test_a_result_for_another_study_is_dropped(review, scan, explained):
     ticket = review.start()
     review.open(scan)

@@ -46,7 +46,7 @@ def slow_job(monkeypatch, steps=600):
     """Let an explanation take its time; return what tells that it began and how it ended."""
     began, ended = threading.Event(), []
 
-    def explain_study(volume, classifier, methods, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None):
         try:
             for step in range(steps):
                 progress(step, steps)
@@ -90,7 +90,7 @@ def test_cancel_stops_the_run_and_changes_nothing(ready, qtbot, monkeypatch):
 def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained, qtbot, monkeypatch):
     release = threading.Event()
 
-    def explain_study(volume, classifier, methods, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None):
         release.wait(10)
         return explained
 
@@ -106,7 +106,7 @@ def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained
 
 
 def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
-    def explain_study(volume, classifier, methods, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None):
         raise ClassifierError("the scan does not fit: it expects MR, found CT")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
@@ -118,7 +118,7 @@ def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
 
 
 def test_a_bug_shows_no_traceback(ready, qtbot, monkeypatch, caplog):
-    def explain_study(volume, classifier, methods, layers, progress):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None):
         raise KeyError("secret")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
@@ -236,6 +236,8 @@ def test_a_method_that_needs_a_run_is_offered_marked_and_shown_after_it(ready, q
     assert not any(text.startswith("refine-cam") for text in offered)  # joins several layers
     assert "are one and the same map" in ready.evidence.note.text()
     first = ready.review.explanation
+    box.textActivated.emit("layer-cam")
+    assert ready.evidence.note.text() == ""
     box.textActivated.emit("occlusion (not run)")
     assert "press Run" in ready.message.text()
     press(qtbot, ready.classifier.run)

@@ -36,19 +36,21 @@ class Look:
 
 @dataclass(frozen=True)
 class Running:
-    """The work under way: `done` of `total` steps (0 while unknown), and whether it was told to stop."""
+    """The work under way: `done` of `total` steps (0 if unknown), what it takes, whether it is to stop."""
 
     what: str
     done: int = 0
     total: int = 0
     stopping: bool = False
+    forecast: str = ""
 
     @property
     def words(self) -> str:
         """One line for the screen."""
         if self.stopping:
             return "stopping after this step"
-        return f"{self.what}: {self.done} of {self.total}" if self.total else f"{self.what} ..."
+        words = f"{self.what}: {self.done} of {self.total}" if self.total else f"{self.what} ..."
+        return f"{words} ({self.forecast})" if self.forecast else words
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from napari.components.overlays import TextOverlay
 
 from voxcam.export.planes import PLANES, Slice
 from voxcam.plugin.frame import letters, place_volume
-from voxcam.plugin.review import LABEL
+from voxcam.plugin.review import LABEL, NO_LAYER
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -96,7 +96,8 @@ class Overlays:
         heatmap = self.review.heatmap(names[0])
         if heatmap is None:
             return ", ".join(names)
-        return f"{', '.join(names)}\n{heatmap.method} at {heatmap.layer}, {heatmap.unit_words}"
+        where = "" if heatmap.layer == NO_LAYER else f" at {heatmap.layer}"
+        return f"{', '.join(names)}\n{heatmap.method}{where}, {heatmap.unit_words}"
 
     def _order(self) -> tuple[int, int, int]:
         """Display axes as napari orders them, without time."""

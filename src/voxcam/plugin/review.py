@@ -120,6 +120,12 @@ class Review:
             self.running = replace(self.running or Running(""), done=done, total=total)
             self.running_changed.emit()
 
+    def forecast(self, ticket: int, sentence: str) -> None:
+        """Note how long a run will take."""
+        if self.wants(ticket):
+            self.running = replace(self.running or Running(""), forecast=sentence)
+            self.running_changed.emit()
+
     def cancel(self) -> None:
         """Ask the run to stop."""
         if self.running is not None:
@@ -254,7 +260,8 @@ class Review:
         """What to know of the maps looked at, in a line; "" if nothing."""
         provenance = self.explanation.provenance if self.explanation is not None else {}
         alike = provenance.get("one_map", {}).get(self.look.layer, ())
-        lines = [f"At this layer {_listed(alike)} are one and the same map."] if len(alike) > 1 else []
+        same = f"At this layer {_listed(alike)} are one and the same map." if len(alike) > 1 else ""
+        lines = [same] if self.look.method in alike else []
         return " ".join([*lines, *(f"{step.capitalize()}." for step in provenance.get("memory", ()))])
 
     @property

@@ -33,6 +33,7 @@ class Runner(QObject):  # type: ignore[misc]
     """
 
     _progressed = Signal(int, int, int)
+    _forecast = Signal(int, str)
     _ended = Signal(int, object, object)
 
     def __init__(self, review: Review) -> None:
@@ -41,6 +42,7 @@ class Runner(QObject):  # type: ignore[misc]
         self._classifiers = Classifiers()
         self._thread: threading.Thread | None = None
         self._progressed.connect(self._on_progress)
+        self._forecast.connect(self._on_forecast)
         self._ended.connect(self._on_end)
 
     def read(self, place: Path, series: str | int | None = None) -> None:
@@ -61,7 +63,14 @@ class Runner(QObject):  # type: ignore[misc]
         def job(progress: Progress) -> Explanation:
             classifier = classifiers.load(bundle, device)
             progress(0, 0)
-            return explain_study(volume, classifier, methods, layers, progress)
+            return explain_study(
+                volume,
+                classifier,
+                methods,
+                layers,
+                progress,
+                announce=lambda sentence: self._forecast.emit(ticket, sentence),
+            )
 
         self._start(ticket, job, self._finish_explaining)
 
@@ -114,6 +123,10 @@ class Runner(QObject):  # type: ignore[misc]
     def _on_progress(self, ticket: int, done: int, total: int) -> None:
         if not self.closed:
             self.review.progress(ticket, done, total)
+
+    def _on_forecast(self, ticket: int, sentence: str) -> None:
+        if not self.closed:
+            self.review.forecast(ticket, sentence)
 
     def _on_end(self, ticket: int, outcome: Any, finish: Callable[[int, Any], object]) -> None:
         if self.closed:
@@ -171,12 +184,13 @@ def explain_study(
     methods: tuple[str, ...],
     layers: tuple[str, ...] | None,
     progress: Progress,
+    announce: Callable[[str], object] | None = None,
 ) -> Explanation:
     """Return the explanation of all classes, at the default layer and those asked."""
     from voxcam.explain import explain
 
     asked = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
-    return explain(volume, classifier, methods, None, asked, progress)
+    return explain(volume, classifier, methods, None, asked, progress, announce=announce)
 
 
 def one_line(error: Exception) -> str:
