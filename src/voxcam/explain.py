@@ -151,6 +151,8 @@ class _Run:
         each = total // self._windows
         for starts, batch in self.classifier.batches(self.prepared):
             progress(done, total)
+            if not done:
+                self.ladder.foresee(self.classifier.network, batch, self.layers, self._numbers)
             # The first pass of the batch is counted with the first one beside it.
             self._add(starts, self._maps(batch, _offset(progress, done + len(starts), total)))
             done += each * len(starts)

@@ -207,8 +207,8 @@ def test_a_note_says_which_methods_are_one_map_and_what_memory_cost(review, expl
     same = {"one_map": {"layer3": ["grad-cam", "hires-cam", "xgrad-cam"]}}
     review.adopt(replace(explained, provenance=same))
     assert review.note == "At this layer grad-cam, hires-cam and xgrad-cam are one and the same map."
-    review.adopt(replace(explained, provenance={"memory": ["memory ran out: one sample at a time"]}))
-    assert review.note == "Memory ran out: one sample at a time."
+    review.adopt(replace(explained, provenance={"memory": ["too little memory: one sample at a time"]}))
+    assert review.note == "Too little memory: one sample at a time."
 
 
 def test_colours_differ_between_classes_and_can_be_chosen(review, explained):

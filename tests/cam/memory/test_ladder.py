@@ -9,16 +9,17 @@ from torch import nn
 from tests.cam.agreement import assert_agree
 from tests.cam.small_networks import Deep, Pooled, images
 from voxcam import cam
+from voxcam.cam.memory import ladder as ladder_module
 from voxcam.cam.memory.ladder import Ladder
 from voxcam.errors import Cancelled, ExplainError
 
-CACHE = "memory ran out: the cache was freed"
-FOUR = "memory ran out: gradients of four classes at a time"
-ONE = "memory ran out: gradients of one class at a time"
-SAMPLE = "memory ran out: one sample at a time"
-LAYER = "memory ran out: one layer at a time"
-ROUNDED = "memory ran out: in bfloat16, which keeps 2 to 3 digits, so these maps are not exact"
-CPU = "memory ran out: on the CPU"
+CACHE = "too little memory: the cache was freed"
+FOUR = "too little memory: gradients of four classes at a time"
+ONE = "too little memory: gradients of one class at a time"
+SAMPLE = "too little memory: one sample at a time"
+LAYER = "too little memory: one layer at a time"
+ROUNDED = "too little memory: in bfloat16, which keeps 2 to 3 digits, so these maps are not exact"
+CPU = "too little memory: on the CPU"
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +154,7 @@ def test_a_remedy_that_cannot_help_is_passed_over(batch, layers, classes, chunk,
     run = Scarce(lambda call: False)
     with pytest.raises(ExplainError) as caught:
         Ladder(run).maps(Deep(2), images(2, batch), layers, classes=classes, chunk=chunk)
-    steps = "; ".join(step.removeprefix("memory ran out: ") for step in [*tried, ROUNDED])
+    steps = "; ".join(step.removeprefix("too little memory: ") for step in [*tried, ROUNDED])
     assert f"after all was tried ({steps});" in str(caught.value)
     assert len(run.calls) == len(tried) + 2
 
@@ -386,3 +387,38 @@ def test_cuda_that_really_runs_out(on_cpu):
     assert ladder.steps[-1] == (CPU if on_cpu else SAMPLE)
     assert all(value.is_cuda for value in [*tensors_of(network), found.logits, found["grad-cam"]])
     assert_same(found, expected, 1e-4)
+
+
+def test_a_need_beyond_what_is_free_is_foreseen(monkeypatch):
+    network, x = Deep(3).eval(), images(3, 4)
+    plain = cam.class_maps(network, x, "trunk")
+    whole = ladder_module.predict_bytes(network, x, "trunk")
+    one = ladder_module.predict_bytes(network, x[:1], "trunk", chunk=1)
+    for free, expected in ((whole.total, ()), ((one.total + whole.total) // 4, ("one sample at a time",))):
+        monkeypatch.setattr(ladder_module, "free_bytes", lambda _, free=free: free)
+        ladder = Ladder()
+        ladder.foresee(network, x, ["trunk"])
+        maps = ladder.maps(network, x, "trunk")
+        assert_agree(maps["grad-cam"], plain["grad-cam"])
+        assert all(any(words in step for step in ladder.steps) for words in expected)
+        assert bool(ladder.steps) == bool(expected)
+
+
+def test_little_inputs_are_not_measured_beforehand(monkeypatch):
+    def forbid(*_):
+        raise AssertionError("predicted")
+
+    monkeypatch.setattr(ladder_module, "predict_bytes", forbid)
+    ladder = Ladder()
+    ladder.foresee(Deep(2).eval(), images(2), ["trunk"])
+    assert ladder.rung == 0
+
+
+def test_what_does_not_fit_even_so_begins_as_low_as_exact_maps_allow(monkeypatch):
+    monkeypatch.setattr(ladder_module, "free_bytes", lambda _: 1)
+    ladder = Ladder()
+    ladder.foresee(Deep(2).eval(), images(2), ["trunk", "middle"])
+    maps = ladder.maps(Deep(2).eval(), images(2), ["trunk", "middle"])
+    assert any("one sample at a time" in step for step in ladder.steps)
+    assert not any("bfloat16" in step for step in ladder.steps)
+    assert maps["grad-cam", "trunk"].shape[0] == 2
