@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from voxcam.cam.maps import Maps
 
 MOST_BYTES_A_VOXEL = 8192
-"""What a pass may hold a voxel of its input at the most: a ResNet-50 in 2D keeps 6.8 kB with its full graph."""
+"""What a pass may hold a voxel of input at the most: a ResNet-50 in 2D keeps 6.8 kB with its full graph."""
 
 
 @dataclass(eq=False)
