@@ -31,6 +31,8 @@ KINDS = 8
 IMAGES, VOXELS_AT_ONCE, MANY_CLASSES = 4, 2**21, 16
 CLEARLY = 0.88
 """A measured rule must bring the error below this share of the usual rule's."""
+WITHIN = 0.6
+"""And below this share of a stride: landmarks that a layer cannot place within a unit move nothing surely."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,8 @@ def _decided(places: Tensor, units: Tensor, space: Sequence[int], grid: Sequence
     change = f"{_median(before.norm(dim=1)):.1f} to {_median(after.norm(dim=1)):.1f} voxels"
     if not _followed(places, after, grid):
         reason = "the usual rule: what the layer answers does not follow the landmarks"
+    elif _median(after.norm(dim=1)) > WITHIN * max(stride for stride, _ in usual):
+        reason = f"the usual rule: the answers scatter too far round the landmarks (error {change})"
     elif not _clearly_better(before.norm(dim=1), after.norm(dim=1)):
         reason = f"the usual rule: no other agrees clearly better with the landmarks (error {change})"
     else:
