@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from voxcam.cam.capture import capture
+from voxcam.cam.upsampling import upsample
 from voxcam.errors import ExplainError
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def measure_placement(  # noqa: PLR0913
     network, layer
         As in `voxcam.cam.class_maps`.
     inputs
-        Images (B, C, *space), of which the first four are used; or their shape: then an empty one, where
-        a network may answer otherwise than in a scan.
+        Images (B, C, *space), of which the first four are used; or their shape: then noise, coarse as well
+        as fine, where a network may answer otherwise than in a scan.
     class_index
         The class whose evidence is followed; None for the one that a landmark raises most.
     landmarks
@@ -139,22 +140,29 @@ def usual_centres(input_shape: Sequence[int], grid: Sequence[int]) -> Centres:
 
 
 def _images(network: nn.Module, inputs: Tensor | Sequence[int]) -> Tensor:
-    if isinstance(inputs, Tensor):
-        images = inputs.as_subclass(Tensor).detach()
-    else:
-        like = next(network.parameters(), torch.empty(0))
-        images = torch.zeros(tuple(inputs), dtype=like.dtype, device=like.device)
-    shape = tuple(images.shape)
-    if not 3 <= len(shape) <= 5 or min(shape) < 1 or not images.is_floating_point():
-        raise ExplainError(
-            f"expected inputs (B, C, *space) with 1 to 3 axes of space, found {images.dtype} of shape {shape}"
-        )
+    given = isinstance(inputs, Tensor)
+    shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else tuple(inputs)
+    if not 3 <= len(shape) <= 5 or min(shape) < 1 or (given and not inputs.is_floating_point()):
+        kind = inputs.dtype if isinstance(inputs, Tensor) else "a shape"
+        raise ExplainError(f"expected inputs (B, C, *space) with 1 to 3 axes of space, found {kind} {shape}")
     if min(shape[2:]) < 4 * SMALLEST:
         raise ExplainError(
             f"expected {4 * SMALLEST:.0f} voxels or more along each axis, the size of a landmark, found "
             f"{shape[2:]}; use the half-pixel rule, as upsample does without centres"
         )
-    return images[:IMAGES]
+    if isinstance(inputs, Tensor):
+        return inputs.as_subclass(Tensor).detach()[:IMAGES]
+    return _clouds((min(shape[0], IMAGES), *shape[1:])).to(next(network.parameters(), torch.empty(0)))
+
+
+def _clouds(shape: Sequence[int]) -> Tensor:
+    """Return noise that is coarse as well as fine, like scans, of deviation 1; always the same."""
+    generator = torch.Generator().manual_seed(0)
+    clouds = torch.zeros(tuple(shape))
+    for cell in (2, 4, 8, 16, 32):
+        coarse = torch.randn(*shape[:2], *(-(-size // cell) + 1 for size in shape[2:]), generator=generator)
+        clouds += sqrt(cell) * upsample(coarse, shape[2:])
+    return clouds / clouds.std()
 
 
 def _places(count: int, space: Sequence[int], seed: int) -> Tensor:
