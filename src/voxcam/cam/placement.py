@@ -140,11 +140,12 @@ def usual_centres(input_shape: Sequence[int], grid: Sequence[int]) -> Centres:
 
 
 def _images(network: nn.Module, inputs: Tensor | Sequence[int]) -> Tensor:
-    given = isinstance(inputs, Tensor)
-    shape = tuple(inputs.shape) if isinstance(inputs, Tensor) else tuple(inputs)
-    if not 3 <= len(shape) <= 5 or min(shape) < 1 or (given and not inputs.is_floating_point()):
-        kind = inputs.dtype if isinstance(inputs, Tensor) else "a shape"
-        raise ExplainError(f"expected inputs (B, C, *space) with 1 to 3 axes of space, found {kind} {shape}")
+    shape = tuple(inputs.shape if isinstance(inputs, Tensor) else inputs)
+    kind = inputs.dtype if isinstance(inputs, Tensor) else torch.float32
+    if not 3 <= len(shape) <= 5 or min(shape) < 1 or not kind.is_floating_point:
+        raise ExplainError(
+            f"expected inputs (B, C, *space) with 1 to 3 axes of space, found {kind} of shape {shape}"
+        )
     if min(shape[2:]) < 4 * SMALLEST:
         raise ExplainError(
             f"expected {4 * SMALLEST:.0f} voxels or more along each axis, the size of a landmark, found "
