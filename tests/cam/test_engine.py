@@ -226,3 +226,20 @@ def test_in_place_relu_after_the_layer_changes_nothing(method):
     found = cam.class_maps(network, images(2), "deep.middle.0", method)[method]
     network.deep.middle[1] = nn.ReLU()
     assert_agree(found, cam.class_maps(network, images(2), "deep.middle.0", method)[method])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (torch.zeros(2, 5), r"^expected inputs \(B, C, \*space\), found shape \(2, 5\)$"),
+        (
+            torch.zeros(1, 1, 18, 26, dtype=torch.long),
+            "^expected inputs in floating point, found",
+        ),
+        (images(2).numpy(), "^expected inputs as a tensor .* found a ndarray$"),
+        (None, "found a NoneType$"),
+    ],
+)
+def test_inputs_that_no_network_of_images_takes_are_refused(inputs, message):
+    with pytest.raises(ExplainError, match=message):
+        cam.class_maps(Deep(2), inputs, "trunk")

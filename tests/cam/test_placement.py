@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import Tensor, nn
 
+from benchmarks.placement import table
 from voxcam import cam
 from voxcam.cam.placement import Placement, measure_placement, unit_centres, usual_centres
 from voxcam.errors import Cancelled, ExplainError
@@ -120,9 +123,10 @@ def test_classes_many_one_or_asked_do_not_change_the_places() -> None:
         assert [offset for _, offset in found.centres] == pytest.approx(truth, abs=1)
 
 
-def test_a_shape_is_enough() -> None:
+def test_a_shape_is_enough_and_always_gives_the_same() -> None:
     found = measure_placement(Looking((10, 0)), (1, 1, 96, 120), "relu")
     assert [offset for _, offset in found.centres] == pytest.approx(Looking.offsets((10, 0)), abs=1)
+    assert measure_placement(Looking((10, 0)), (1, 1, 96, 120), "relu") == found
 
 
 def test_a_layer_that_never_answers_keeps_the_usual_rule() -> None:
@@ -149,6 +153,20 @@ def test_a_layer_that_answers_at_one_place_keeps_the_usual_rule() -> None:
     found = measure_placement(Staring(), image(2), "spread")
     assert found.centres == found.usual
     assert found.reason == "the usual rule: what the layer answers does not follow the landmarks"
+
+
+def test_a_layer_that_scatters_its_answers_keeps_the_usual_rule() -> None:
+    """Dark is answered two units further on than bright: no one shift is right."""
+
+    class Displaced(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([x[:, 0], x[:, 1].roll(2, dims=-1)], dim=1)
+
+    network = Looking((4,))
+    network.relu = nn.Sequential(nn.ReLU(), Displaced())
+    found = measure_placement(network, image(1), "relu")
+    assert found.centres == found.usual
+    assert found.reason.startswith("the usual rule: the answers scatter too far round the landmarks")
 
 
 def test_the_same_call_gives_the_same_and_leaves_everything_as_found() -> None:
@@ -225,3 +243,9 @@ def test_a_placement_is_a_plain_value() -> None:
     found = measure_placement(Looking((10, 0)), image(2), "relu")
     assert isinstance(found, Placement)
     assert all(isinstance(number, float) for pair in found.centres for number in pair)
+
+
+def test_the_page_tells_what_was_measured() -> None:
+    results = json.loads(table.RESULTS.read_text())
+    page = table.PAGE.read_text()
+    assert table.filled(page, results) == page, "run python -m benchmarks.placement.table"

@@ -14,7 +14,7 @@ from voxcam.cam.layers import layer_for
 from voxcam.cam.maps import NO_LAYER, Key, Maps
 from voxcam.cam.methods import FUSION, GRADIENT, LAYER, NETWORK, known_methods, known_options, passes_of
 from voxcam.cam.methods.fusion import BASE
-from voxcam.cam.tracing.as_found import as_found, plain
+from voxcam.cam.tracing.as_found import as_found, plain, require_inputs
 from voxcam.cam.tracing.gradients import class_gradients, known_classes, linear_heads
 from voxcam.cam.tracing.heads import require_linear_head
 from voxcam.cam.tracing.recording import Recording, all_finite, logits_in, recorded, single_or_better
@@ -79,6 +79,7 @@ def class_maps(  # noqa: PLR0913 - the one door; what is rarely asked is keyword
     """
     asked = known_methods((methods,) if isinstance(methods, str) else methods)
     known_options(asked, options or {})
+    require_inputs(inputs)
     call = _Call(network, inputs, asked, options or {}, seed, progress, chunk, autocast_state(inputs.device))
     if not call.of(GRADIENT, LAYER, FUSION):
         return _without_layers(call, classes)

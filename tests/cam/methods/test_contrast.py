@@ -121,3 +121,11 @@ def test_finer_cam_needs_two_classes():
         ExplainError, match="^finer-cam compares classes, but the network has one; choose grad-cam$"
     ):
         cam.class_maps(Pooled(2, classes=1), images(2), "features", "finer-cam")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("strength", "x"), ("strength", -1), ("references", 0), ("references", 1.5)]
+)
+def test_finer_cam_refuses_options_that_make_no_sense(option, value):
+    with pytest.raises(ExplainError, match=f"^finer-cam: expected {option} as "):
+        cam.class_maps(Deep(2), images(2), "trunk", "finer-cam", options={"finer-cam": {option: value}})

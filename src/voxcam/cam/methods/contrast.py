@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from voxcam.cam.methods.gradient import grad_cam, weigh
+from voxcam.cam.methods.limits import spread, whole_number
 from voxcam.cam.tracing.gradients import linear_heads
 from voxcam.cam.tracing.recording import single_or_better
 from voxcam.errors import ExplainError
@@ -32,18 +33,21 @@ def finer_cam(subject: Subject, *, strength: float = 0.6, references: int = 3) -
     Raises
     ------
     ExplainError
-        The network has a single class: there is none to compare it with.
+        The network has a single class: there is none to compare it with; `strength` is below 0, or
+        `references` below 1.
     """
     inquiry = subject.inquiry
     logits = single_or_better(inquiry.all_logits)
     count = logits.shape[1]
     if count < 2:
         raise ExplainError("finer-cam compares classes, but the network has one; choose grad-cam")
+    share = spread("finer-cam", "strength", strength)
+    references = whole_number("finer-cam", "references", references)
     distances = (logits[:, None, :] - inquiry.logits[:, :, None]).abs()  # (B, K', K)
     distances.scatter_(2, inquiry.classes.to(distances.device)[..., None], torch.inf)
     nearest = distances.topk(min(references, count - 1), dim=2, largest=False).indices
     likes = torch.zeros_like(distances).scatter_(2, nearest, 1.0 / nearest.shape[2])
-    directions = inquiry.directions.to(likes) - strength * likes
+    directions = inquiry.directions.to(likes) - share * likes
     return grad_cam(subject.activations, subject.gradients(directions))
 
 

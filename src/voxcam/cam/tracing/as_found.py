@@ -45,11 +45,20 @@ def as_found(network: nn.Module, device: torch.device) -> Iterator[None]:
 
 def plain(inputs: Tensor) -> Tensor:
     """Return `inputs` (B, C, *space) as a tensor that can enter a graph; call it inside `as_found`."""
-    if inputs.ndim < 3:
-        raise ExplainError(f"expected inputs (B, C, *space), found shape {tuple(inputs.shape)}")
+    require_inputs(inputs)
     # Subclasses (MONAI's MetaTensor) are slow and know no vmap; inference tensors know no graph.
     bare = inputs.as_subclass(Tensor).detach()
     return bare.clone() if bare.is_inference() else bare
+
+
+def require_inputs(inputs: object) -> None:
+    """Raise an `ExplainError` unless `inputs` are what a network of images takes: (B, C, *space), floats."""
+    if not isinstance(inputs, Tensor):
+        raise ExplainError(f"expected inputs as a tensor (B, C, *space), found a {type(inputs).__name__}")
+    if inputs.ndim < 3:
+        raise ExplainError(f"expected inputs (B, C, *space), found shape {tuple(inputs.shape)}")
+    if not inputs.is_floating_point():
+        raise ExplainError(f"expected inputs in floating point, found {inputs.dtype}; use .float()")
 
 
 _turns: WeakKeyDictionary[nn.Module, threading.RLock] = WeakKeyDictionary()
