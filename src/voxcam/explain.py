@@ -40,7 +40,7 @@ Key = tuple[str, str]  # method, layer
 def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-only
     volume: Volume,
     classifier: Classifier,
-    methods: Sequence[str] = ("grad-cam",),
+    methods: str | Sequence[str] = ("grad-cam",),
     classes: Sequence[str] | int | None = None,
     layers: Sequence[str] | None = None,
     progress: Progress | None = None,
@@ -84,6 +84,7 @@ def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-on
     ClassifierError
         If the volume does not fit the classifier.
     """
+    methods = (methods,) if isinstance(methods, str) else tuple(methods)
     check_names(methods, tuple(cam.METHODS), "method")
     cam.known_options(methods, options or {})
     if isinstance(classes, int):
@@ -95,7 +96,7 @@ def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-on
         check_names(layers, [layer.name for layer in classifier.layers()], "layer")
     prepared = classifier.prepare(volume)
     asked = tuple(layers) if layers else (classifier.default_layer,)
-    run = _Run(classifier, prepared, tuple(methods), chosen, asked, options or {}, seed)
+    run = _Run(classifier, prepared, methods, chosen, asked, options or {}, seed)
     if announce and run.asks_again:
         announce(run.forecast())
     landmarks = landmarks_to_plant(classifier, prepared, asked, placement)
@@ -118,7 +119,8 @@ def check_names(asked: Iterable[str], known: Sequence[str], what: str) -> None:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise ExplainError(f"no {what} is called {name!r}: there is {_listed(known)}{hint}")
+            choice = _listed(known) if what == "layer" else ", ".join(known)
+            raise ExplainError(f"no {what} is called {name!r}: there is {choice}{hint}")
 
 
 def _listed(known: Sequence[str]) -> str:

@@ -114,7 +114,7 @@ def test_model_says_what_a_bundle_is(bundle: Path, capsys: pytest.CaptureFixture
     assert main(["model", str(bundle)]) == 0
     told = capsys.readouterr().out
     assert "nodule" in told
-    assert "At class_layers.relu cam, grad-cam, hires-cam, xgrad-cam, shapley-cam are one" in told
+    assert "At class_layers.relu cam, grad-cam, hires-cam, xgrad-cam, shapley-cam are one map" in told
 
 
 def test_explain_takes_a_methods_own_options_and_says_what_is_wrong_with_them(

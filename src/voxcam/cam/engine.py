@@ -57,7 +57,7 @@ def class_maps(  # noqa: PLR0913 - the one door; what is rarely asked is keyword
     inputs
         (B, C, *space).
     layer
-        A layer's name, or several; see `candidate_layers`. None for the last one with a grid.
+        A layer's name, or several; see `candidate_layers`. None for `default_layer` of these.
     methods
         Keys of `METHODS`.
     classes

@@ -47,7 +47,8 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
                 "method": heatmap.method,
                 "layer": heatmap.layer,
                 "positive_evidence": not heatmap.is_empty,
-                "largest_logit": heatmap.largest,
+                "largest": heatmap.largest,
+                "unit": heatmap.evidence.unit,
                 "peak_mm_ras": None if heatmap.peak_mm is None else heatmap.peak_mm.round(3).tolist(),
                 "grid": list(heatmap.evidence.shape),
             }
@@ -66,8 +67,14 @@ def print_explanation(explanation: Explanation) -> None:
             evidence = "none positive" if heatmap.is_empty else f"{heatmap.largest:.3g}"
             peak = "" if heatmap.peak_mm is None else "{:.1f}, {:.1f}, {:.1f}".format(*heatmap.peak_mm)
         rows.append((name, _probability(explanation.scores[name]), evidence, peak))
-    method = explanation.methods[0]
-    print_table("", ("class", "probability", f"highest {method} (logit)", "its place, RAS mm"), rows)
+    first = explanation.heatmaps[0]
+    highest = f"highest {first.method} ({first.unit_words})"
+    print_table("", ("class", "probability", highest, "its place, RAS mm"), rows)
+    more = len({(h.method, h.layer) for h in explanation.heatmaps}) - 1
+    if more:
+        print_line(f"At {first.layer}; explanation.json holds {more} more, by other methods or layers.")
+    for layer, alike in explanation.provenance.get("one_map", {}).items():
+        print_line(f"At {layer} {', '.join(alike)} are one map (cam: times its places).")
     print_line("Research use only, not for diagnosis. Evidence of the model, not of disease.")
 
 

@@ -35,7 +35,7 @@ def model(
     print_line(f"{document['best_layer']}: {document['reason']}.")
     for layer in tried:
         if layer["linear_head"]:
-            print_line(f"At {layer['name']} {', '.join(SAME_MAP)} are one and the same map.")
+            print_line(f"At {layer['name']} {', '.join(SAME_MAP)} are one map (cam: times its places).")
     print_line(f"{len(document['layers']) - len(tried)} more layers carry maps; --json lists them.")
     return 0
 

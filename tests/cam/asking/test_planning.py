@@ -41,7 +41,10 @@ def test_without_a_layer_the_default_one_is_planned():
 
 def test_the_sentence_says_how_often_how_long_and_where():
     planned = Plan({"score-cam": 512, "grad-cam": 0}, {"score-cam": 0.078}, 41.0, "cpu")
-    assert planned.sentence == "score-cam: 512 passes, about 40 s on cpu; grad-cam: the first pass alone"
+    assert (
+        planned.sentence
+        == "score-cam: 512 passes, about 40 s on cpu; grad-cam: no pass of the network beyond the first"
+    )
     assert Plan({"occlusion": 1}, {"occlusion": 0.1}, 0.2, "cuda").sentence == (
         "occlusion: 1 pass, less than a second on cuda"
     )

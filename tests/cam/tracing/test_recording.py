@@ -284,9 +284,11 @@ def test_logits_that_do_not_depend_on_the_layer_are_refused():
         def forward(self, x):
             return self.classifier(self.pool(self.features(x)).flatten(1).detach())
 
-    assert error_of(Aside(), "aside").startswith("the logits do not depend on layer 'aside'")
-    assert error_of(Cut(2)).startswith("the logits do not depend on layer 'features'")
-    assert error_of(Cut(2).requires_grad_(False)).startswith("the logits do not depend on layer 'features'")
+    assert error_of(Aside(), "aside").startswith("no gradient of the logits reaches layer 'aside'")
+    assert error_of(Cut(2)).startswith("no gradient of the logits reaches layer 'features'")
+    assert error_of(Cut(2).requires_grad_(False)).startswith(
+        "no gradient of the logits reaches layer 'features'"
+    )
 
 
 def test_values_that_are_not_finite_are_refused():

@@ -167,7 +167,7 @@ def test_swins_encoder_is_a_list_of_maps_and_its_stages_have_names(rank):
         last = network.swin(x)[-1]
     scores = torch.einsum("kc,bc...->bk...", network.head.weight.detach(), last)
     assert_agree(maps["grad-cam", "swin[4]"], scores / last[0, 0].numel(), 1e-4)
-    with pytest.raises(ExplainError, match="^the logits do not depend on layer 'swin\\[3\\]'"):
+    with pytest.raises(ExplainError, match="^no gradient of the logits reaches layer 'swin\\[3\\]'"):
         cam.class_maps(network, x, "swin[3]")
     with pytest.raises(ExplainError, match="puts out several stacks of maps; choose 'swin\\[0\\]'"):
         cam.class_maps(network, x, "swin")

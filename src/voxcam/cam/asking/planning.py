@@ -69,7 +69,7 @@ class Plan:
                 took = _spoken(count * self.seconds_a_pass[method])
                 parts.append(f"{method}: {count} pass{'es' * (count > 1)}, {took} on {self.device}")
             else:
-                parts.append(f"{method}: the first pass alone")
+                parts.append(f"{method}: no pass of the network beyond the first")
         return "; ".join(parts)
 
 

@@ -149,7 +149,7 @@ def gradients_along(
             gradient = recording.outputs[layer].new_zeros(len(asked), *recording.outputs[layer].shape)
         if gradient is None:
             raise ExplainError(
-                f"the logits do not depend on layer {layer!r}; choose a layer on the way to the classes"
+                f"no gradient of the logits reaches layer {layer!r}; choose a layer on the way to the classes"
             )
         if not all_finite(gradient):
             raise ExplainError(
