@@ -19,6 +19,32 @@ if TYPE_CHECKING:
     from voxcam.core.geometry import Geometry, Shape
 
 
+# Colour voxels are one element each, as nibabel's are, so that a shape means the same for every volume.
+COLOUR = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What the fourth axis of voxels counts.
+
+    Parameters
+    ----------
+    name
+        "time", "echo time", "b-value", "cardiac phase", "image type", ...
+    unit
+        Of `values`: "s", "ms", "s/mm²", or "".
+    values
+        One for each place along the axis, or () where the file states none.
+    stated_by
+        What told the volumes apart: ``EchoTime (0018,0081)``.
+    """
+
+    name: str
+    unit: str = ""
+    values: tuple[float | str, ...] = ()
+    stated_by: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Volume:
     """Voxels on a geometry. A radiograph is a volume one voxel deep.
@@ -27,7 +53,7 @@ class Volume:
     ----------
     voxels
         Shape ``geometry.shape``, or ``(*geometry.shape, time)``; an array, or array-like that computes
-        slices as asked (`Resampled`). Modality values (HU, ...), never windowed.
+        slices as asked (`Resampled`). Modality values (HU, ...), never windowed; of a colour image, `COLOUR`.
     geometry
         Where they lie.
     modality
@@ -40,6 +66,10 @@ class Volume:
         Where it came from, free of patient names: format, counts, findings.
     inverted
         Low values are to be shown bright (MONOCHROME1); the values themselves are untouched.
+    fourth
+        What the last axis counts, where voxels have four.
+    empty
+        Slices k at which nothing was measured, only put there so that the others keep their place.
     """
 
     voxels: Any
@@ -49,6 +79,8 @@ class Volume:
     windows: tuple[Window, ...] = ()
     source: Mapping[str, Any] = field(default_factory=dict)
     inverted: bool = False
+    fourth: Axis | None = None
+    empty: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if tuple(self.voxels.shape[:3]) != self.geometry.shape or len(self.voxels.shape) not in (3, 4):
@@ -63,6 +95,11 @@ class Volume:
     def affine(self) -> NDArray[np.float64]:
         """Shape (4, 4): voxel index to world RAS+ mm."""
         return self.geometry.affine
+
+    @property
+    def is_colour(self) -> bool:
+        """Whether voxels are red, green and blue (`COLOUR`) instead of one number."""
+        return bool(self.voxels.dtype.names)
 
     @property
     def window(self) -> Window:

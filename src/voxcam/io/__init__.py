@@ -13,10 +13,10 @@ from voxcam.io.study import Finding, Progress, Series, Study
 __all__ = ["Finding", "Progress", "Series", "Study", "read", "read_mask", "scan"]
 
 if TYPE_CHECKING:
-    from voxcam.io.nifti import read_mask
     from voxcam.io.places import read, scan
+    from voxcam.io.volume_files.nifti import read_mask
 
-_WHERE = {"scan": "voxcam.io.places", "read": "voxcam.io.places", "read_mask": "voxcam.io.nifti"}
+_WHERE = {"scan": "voxcam.io.places", "read": "voxcam.io.places", "read_mask": "voxcam.io.volume_files.nifti"}
 
 
 def __getattr__(name: str) -> object:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voxcam.errors import ReadError
-from voxcam.io import dicom_headers, dicom_series, dicom_volume, nifti
 from voxcam.io.abreast import abreast
+from voxcam.io.dicom import headers as dicom_headers
+from voxcam.io.dicom import series as dicom_series
+from voxcam.io.dicom import volume as dicom_volume
 from voxcam.io.left_out import LeftOut, reasons
 from voxcam.io.quiet import quiet
 from voxcam.io.study import Finding, Series, Study
+from voxcam.io.volume_files import nifti
 
 if TYPE_CHECKING:
     import os

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
     from pydicom.uid import UID
 
-    from voxcam.io.dicom_headers import Header
+    from voxcam.io.dicom.headers import Header
 
 _AGAIN = "copy or export the file again"
 _DAMAGED = "is damaged or cut short"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voxcam.io.dicom_headers import Header
+    from voxcam.io.dicom.headers import Header
 
 # A slice may lie this part of a step off the even grid: an old scanner rounds its table positions (a
 # real GE series steps 6.96, 6.97, 7.06 mm), a lost slice is off by half a step at least.

@@ -10,18 +10,18 @@ from pydicom.pixels.processing import apply_modality_lut
 from voxcam.core.volume import Volume
 from voxcam.errors import GridError, ReadError
 from voxcam.io.abreast import abreast
-from voxcam.io.decoding import stored_pixels
+from voxcam.io.dicom.grid import arrange
+from voxcam.io.dicom.pixels import stored_pixels
+from voxcam.io.dicom.steps import GRID_KINDS
 from voxcam.io.quiet import quiet
-from voxcam.io.slice_grid import arrange
-from voxcam.io.slice_steps import GRID_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from voxcam.io.dicom_headers import Header
-    from voxcam.io.slice_grid import Grid
+    from voxcam.io.dicom.grid import Grid
+    from voxcam.io.dicom.headers import Header
     from voxcam.io.study import Progress, Series
 
 _INT16 = np.iinfo(np.int16)

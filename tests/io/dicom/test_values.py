@@ -16,7 +16,7 @@ from voxcam import io
 from voxcam.core.windows import Window
 from voxcam.errors import Cancelled, GridError, ReadError
 
-SAMPLES = Path(__file__).resolve().parents[2] / "sample_scans"
+SAMPLES = Path(__file__).resolve().parents[3] / "sample_scans"
 
 
 def read(place):

@@ -17,7 +17,7 @@ from pydicom import dcmread
 from voxcam import io
 from voxcam.errors import GridError
 
-SAMPLES = Path(__file__).resolve().parents[2] / "sample_scans"
+SAMPLES = Path(__file__).resolve().parents[3] / "sample_scans"
 angles = st.tuples(*[st.floats(-180, 180)] * 3)
 spacings = st.tuples(st.floats(0.2, 3), st.floats(0.2, 3), st.floats(0.5, 8))
 origins = st.tuples(*[st.floats(-900, 900)] * 3)

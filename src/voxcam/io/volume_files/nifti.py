@@ -15,9 +15,9 @@ from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.errors import ReadError
 from voxcam.io.left_out import LeftOut
-from voxcam.io.nifti_headers import NiftiHeader, Refusal, header_of
 from voxcam.io.quiet import quiet
 from voxcam.io.study import Finding, Series
+from voxcam.io.volume_files.nifti_headers import NiftiHeader, Refusal, header_of
 
 if TYPE_CHECKING:
     import os

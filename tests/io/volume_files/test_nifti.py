@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from voxcam import io
 from voxcam.errors import ReadError
 
-SAMPLES = Path(__file__).resolve().parents[2] / "sample_scans"
+SAMPLES = Path(__file__).resolve().parents[3] / "sample_scans"
 NIBABEL_FILES = Path(nib.__file__).parent / "tests" / "data"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voxcam.core.geometry import Frame, Geometry
-from voxcam.io.slice_steps import same_place, step_findings, usual_gap
+from voxcam.io.dicom.steps import same_place, step_findings, usual_gap
 from voxcam.io.study import Finding
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voxcam.io.dicom_headers import Header
+    from voxcam.io.dicom.headers import Header
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 Slices = tuple[tuple["Header", ...], ...]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
+from voxcam.io.dicom.grid import arrange
 from voxcam.io.identity import content_sample, salted
-from voxcam.io.slice_grid import arrange
 from voxcam.io.study import Finding, Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from voxcam.io.dicom_headers import Header
+    from voxcam.io.dicom.headers import Header
     from voxcam.io.left_out import LeftOut
 
 SPACING_TOLERANCE_MM = 1e-3

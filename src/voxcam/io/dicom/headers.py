@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from pydicom import dcmread
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
-from voxcam.io.dicom_windows import windows_of
+from voxcam.io.dicom.windows import windows_of
 from voxcam.io.identity import salted
 from voxcam.io.left_out import LeftOut
 

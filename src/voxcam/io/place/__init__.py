@@ -1,0 +1,1 @@
+"""What lies at a place: folders walked, archives opened, headers remembered."""

@@ -1,0 +1,1 @@
+"""Files that hold a whole volume each: NIfTI and its kin."""
