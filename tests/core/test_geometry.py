@@ -227,3 +227,74 @@ def test_a_geometry_keeps_its_own_affine_and_lets_nobody_write_it():
     assert all(type(n) is int for n in geometry.shape)
     with pytest.raises(ValueError, match="read-only"):
         geometry.affine[0, 3] = 9
+
+
+@given(grids.geometries(), st.data())
+def test_cropped_keeps_every_voxel_at_its_world_point(geometry, data):
+    start = [data.draw(st.integers(0, n - 1)) for n in geometry.shape]
+    stop = [data.draw(st.integers(a + 1, n)) for a, n in zip(start, geometry.shape, strict=True)]
+    part = geometry.cropped(start, stop)
+    every = grids.every_index(geometry.shape)[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))]
+    assert part.shape == every.shape[:3]
+    np.testing.assert_allclose(
+        part.to_world(grids.every_index(part.shape)), geometry.to_world(every), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"), [((-1, 0, 0), (2, 2, 2)), ((0, 0, 0), (4, 2, 2)), ((1, 1, 1), (2, 1, 2))]
+)
+def test_a_crop_that_is_no_box_within_the_grid_is_refused(start, stop):
+    with pytest.raises(ValueError, match="expected a box within"):
+        Geometry((3, 3, 3), np.eye(4)).cropped(start, stop)
+
+
+@given(grids.geometries(), st.integers(0, 999), st.floats(0, 20))
+def test_a_box_around_points_is_the_smallest_of_voxels_that_reach_a_ball_round_one(geometry, seed, margin):
+    rng = np.random.default_rng(seed)
+    index = rng.uniform(-0.4, np.array(geometry.shape) - 0.6, (3, 3))
+    start, stop = geometry.box_around(geometry.to_world(index), margin)
+    # A ball round each point, by many directions: how far it reaches in index, the slow way.
+    away = rng.normal(size=(20000, 3))
+    away /= np.linalg.norm(away, axis=1, keepdims=True)
+    ball = geometry.to_index(geometry.to_world(index)[:, None] + margin * away).reshape(-1, 3)
+    low = np.clip(np.floor(ball.min(axis=0) + 0.5), 0, None)
+    high = np.clip(np.ceil(ball.max(axis=0) + 0.5), None, geometry.shape)
+    # Sampled directions fall a little short of the farthest reach.
+    assert (np.array(start) <= low).all()
+    assert (np.array(stop) >= high).all()
+    short = 0.02 * margin * np.linalg.norm(np.linalg.inv(geometry.affine[:3, :3]), axis=1) + 1e-3
+    assert (start >= np.clip(np.floor(ball.min(axis=0) + 0.5 - short), 0, None)).all()
+    assert (stop <= np.clip(np.ceil(ball.max(axis=0) + 0.5 + short), None, geometry.shape)).all()
+
+
+def test_a_box_that_misses_the_grid_is_refused_and_a_point_has_its_voxel():
+    geometry = Geometry((4, 4, 4), np.diag([2.0, 2, 2, 1]))
+    assert geometry.box_around([2, 4, 6]) == ((1, 2, 3), (2, 3, 4))
+    assert geometry.box_around([[-50, 0, 0], [50, 0, 0]]) == ((0, 0, 0), (4, 1, 1))
+    with pytest.raises(ValueError, match="outside the volume"):
+        geometry.box_around([-50, 0, 0])
+
+
+@given(grids.geometries(), st.lists(st.floats(0.1, 9), min_size=3, max_size=3))
+def test_spaced_covers_the_same_box_about_the_same_middle(geometry, spacing):
+    new = geometry.spaced(spacing)
+    np.testing.assert_allclose(new.spacing_mm, spacing)
+    np.testing.assert_allclose(new.directions, geometry.directions, atol=1e-9)
+    np.testing.assert_allclose(new.centre_mm, geometry.centre_mm, atol=1e-6)
+    old_mm, new_mm = geometry.spacing_mm * geometry.shape, new.spacing_mm * new.shape
+    assert (new_mm >= old_mm - 2e-3 * new.spacing_mm).all()
+    assert (new_mm < old_mm + new.spacing_mm).all()
+    assert geometry.contains(new.to_world(grids.every_index(new.shape))).all()
+
+
+def test_spaced_along_some_axes_leaves_the_others_and_its_own_spacing_changes_nothing():
+    geometry = Geometry((10, 10, 4), np.diag([0.7, 0.7, 5.0, 1]))
+    assert geometry.spaced(2.5, axes=[2]).shape == (10, 10, 8)
+    assert geometry.spaced((1.4, 10.0), axes=(0, 2)).shape == (5, 10, 2)
+    assert geometry.spaced(geometry.spacing_mm).same_grid(geometry)
+    for wrong in (0, -1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="over 0 mm"):
+            geometry.spaced(wrong)
+    with pytest.raises(ValueError, match="shape"):
+        geometry.spaced((1, 2))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import warnings
 
 import numpy as np
@@ -9,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_windowing
+from pydicom.pixels.processing import apply_voi
 
-from voxcam.core.windows import PRESETS, Window, window_of_values
+from voxcam.core.lazy import Stacked
+from voxcam.core.volume import COLOUR
+from voxcam.core.windows import PRESETS, Window, preset_for, presets, window_of_values
 
 
 def by_pydicom(values, centre, width, function):
@@ -140,3 +144,127 @@ def test_a_large_volume_is_sampled_throughout_not_in_one_slice_or_column(shape, 
         if count > 2:
             assert low == pytest.approx(np.percentile(np.arange(1, count), 1), abs=0.02 * count)
             assert high == pytest.approx(np.percentile(np.arange(1, count), 99), abs=0.02 * count)
+
+
+def by_pydicom_table(values, first, outputs):
+    header, item = Dataset(), Dataset()
+    item.LUTDescriptor, item.LUTData = [len(outputs), first, 16], outputs
+    item["LUTData"].VR = "US"
+    header.VOILUTSequence = [item]
+    return apply_voi(values, header)
+
+
+@given(
+    st.lists(st.integers(0, 65535), min_size=2, max_size=50), st.integers(-100, 100), st.integers(-300, 300)
+)
+def test_a_table_agrees_with_pydicom_at_whole_numbers(outputs, first, start):
+    values = np.arange(start, start + 150)
+    ours = Window.of_table(first, np.array(outputs) / 65535).apply(values)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, by_pydicom_table(values, first, outputs) / 65535, atol=1e-4)
+
+
+def test_between_its_entries_a_table_is_linear_and_a_hole_stays_a_hole():
+    table = Window.of_table(10, [0, 1, 0.5])
+    np.testing.assert_allclose(
+        table.apply([[-1e9, 10.25, 11.5], [12, np.inf, np.nan]]), [[0, 0.25, 0.75], [0.5, 0.5, np.nan]]
+    )
+    assert (table.ends, table.centre, table.width) == ((10, 12), 11, 2)
+    assert str(dataclasses.replace(table, name="harder")) == "harder table 10 to 12"
+    assert table == Window.of_table(10, (0.0, 1.0, 0.5))
+    assert hash(table) == hash(Window.of_table(10, (0.0, 1.0, 0.5)))
+    assert table != Window.of_table(10, (0.0, 1.0, 0.6))
+
+
+def test_a_table_survives_json():
+    table = Window.of_table(-3, [0, 0.1, 1 / 3], "normal")
+    assert Window(**json.loads(json.dumps(dataclasses.asdict(table)))) == table
+
+
+@pytest.mark.parametrize("brightness", [[], [0.5], [0, 1.1], [-0.1, 1], [0, np.nan]])
+def test_a_table_of_nothing_or_beyond_black_and_white_is_refused(brightness):
+    with pytest.raises(ValueError, match="table"):
+        Window.of_table(0, brightness)
+
+
+def test_only_a_table_has_entries():
+    with pytest.raises(ValueError, match="other windows none"):
+        Window(40, 400, table=(0, 1))
+    with pytest.raises(ValueError, match="two entries or more"):
+        Window(40, 400, function="TABLE")
+
+
+def noise(shape=(20, 20, 20)):
+    return np.random.default_rng(0).gamma(2, 100, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("modality", ["MR", "CR", "DX", "MG", "XA", "US", ""])
+def test_presets_without_a_unit_look_the_same_on_any_scale(modality):
+    values = noise()
+    plain, scaled = (presets(modality, "", v) for v in (values, 3 * values + 70))
+    assert len({window.name for window in plain}) == len(plain) >= 3
+    for one, other in zip(plain, scaled, strict=True):
+        assert one.name == other.name
+        np.testing.assert_allclose(one.apply(values), other.apply(3 * values + 70), atol=1e-4)
+
+
+def test_a_preset_shows_the_share_it_names():
+    values = noise()
+    inside = values[values > values.min()]
+    by_name = {window.name: window for window in presets("MR", "", values)}
+    assert next(iter(by_name)) == "1-99 %" == window_of_values(values).name
+    assert by_name["full range"].ends == pytest.approx((inside.min(), inside.max()))
+    assert by_name["bright structures"].ends == pytest.approx(np.percentile(inside, (50, 99.9)))
+
+
+@pytest.mark.parametrize("modality", ["PT", "NM"])
+def test_counts_begin_at_zero_unless_they_go_below(modality):
+    first = presets(modality, "BQML", noise() + 50)[0]
+    assert first.ends == pytest.approx((0, np.percentile(noise() + 50, 99.9)), rel=1e-3)
+    assert presets(modality, "", noise() - 500)[0].ends[0] < 0
+
+
+def test_absolute_units_have_presets_of_their_own():
+    assert presets("CT", "HU", noise()) is PRESETS["CT"]
+    assert presets("PT", "SUV", noise())[0].ends == (0, 7)
+    assert presets("SEG", "label", noise()) == presets("US", "", np.zeros((2, 2, 1), COLOUR)) == ()
+    assert [window.name for window in presets("MR", "", np.zeros((3, 3, 3)))] == ["constant"]
+    assert presets("MR", "", [0, 5, 5])[0].width > 0
+
+
+@pytest.mark.parametrize(
+    ("body_part", "name"),
+    [
+        ("CHEST", "lung"),
+        ("lung", "lung"),
+        ("HEAD", "brain"),
+        ("T-SPINE", "spine"),
+        ("LIVER", "liver"),
+        ("ABDOMEN", "abdomen"),
+        ("IAC ", "temporal bone"),
+        ("KNEE", "bone"),
+        ("HEART", "mediastinum"),
+        ("", "abdomen"),
+        ("of Mrs Canary", "abdomen"),
+    ],
+)
+def test_a_body_part_chooses_the_ct_window(body_part, name):
+    assert preset_for(body_part).name == name
+
+
+def test_every_body_part_has_a_preset():
+    from voxcam.core.windows import _BODY_PARTS
+
+    assert set(_BODY_PARTS) <= {window.name for window in PRESETS["CT"]}
+    terms = [term for terms in _BODY_PARTS.values() for term in terms]
+    assert len(set(terms)) == len(terms)
+
+
+def test_of_a_stack_read_as_asked_some_slices_throughout_tell_the_window():
+    values = np.random.default_rng(0).normal(300, 20, (16, 16, 400))
+    values += np.linspace(0, 100, 400)
+    read = []
+    stack = Stacked(lambda k: read.append(k) or values[:, :, k], (16, 16), 400, np.float64)
+    assert window_of_values(stack).ends == pytest.approx(window_of_values(values).ends, abs=5)
+    assert len(read) <= 24
+    assert (min(read), max(read)) == (0, 399)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -252,6 +253,21 @@ def test_a_sigmoid_window_is_drawn_as_such(scan):
     values = np.linspace(low, high, 50)
     shown = desk.layers.study.colormap.map((values - low) / (high - low))[:, 0]
     assert np.allclose(shown, window.apply(values), atol=2e-3)
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_table_of_grey_levels_is_drawn_as_such(scan, inverted):
+    steps = np.clip(np.sin(np.linspace(0, 5, 400)) ** 2, 0, 1)  # up and down: no ramp would do
+    window = Window.of_table(-160, steps, "normal")
+    desk = Desk(replace(scan, inverted=inverted))
+    desk.review.set_window(window)
+    assert tuple(desk.layers.study.contrast_limits) == (-160, 239)
+    values = np.linspace(-160, 239, 333)
+    shown = desk.layers.study.colormap.map((values + 160) / 399)[:, 0]
+    assert np.allclose(shown, 1 - window.apply(values) if inverted else window.apply(values), atol=2e-3)
+    before = desk.layers.study.colormap.name
+    desk.review.set_window(Window.of_table(-160, steps[::-1]))
+    assert desk.layers.study.colormap.name != before
 
 
 def test_a_linear_window_sets_the_contrast_and_leaves_room_to_drag(scan):

@@ -17,6 +17,10 @@ Shape = tuple[int, int, int]
 
 # Letters of the negative and positive end of each world axis, world being RAS+.
 LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
+# Of a new voxel: what may stick out of a grid that is said to hold another.
+_OVERHANG = 1e-3
+# Angle between the step from slice to slice and the slices' normal from which a gantry counts as tilted.
+_TILTED_DEG = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +115,121 @@ class Geometry:
         step[:3, 3] = np.asarray(start, dtype=np.float64) + (size - 1) / 2
         cells = (int(shape[0]), int(shape[1]), int(shape[2]))
         return Geometry(cells, self.affine @ step, self.frame)
+
+    def cropped(self, start: Sequence[int], stop: Sequence[int]) -> Geometry:
+        """Return the grid of the voxels from `start` to before `stop`, along i, j, k; they stay in place.
+
+        Raises
+        ------
+        ValueError
+            If that is no box of at least one voxel within the grid.
+        """
+        for first, end, count in zip(start, stop, self.shape, strict=True):
+            if not 0 <= first < end <= count:
+                raise ValueError(f"expected a box within {self.shape}, found {tuple(start)} to {tuple(stop)}")
+        size = [end - first for first, end in zip(start, stop, strict=True)]
+        return self.window(start, (1, 1, 1), size)
+
+    def box_around(self, points: ArrayLike, margin_mm: float = 0.0) -> tuple[Shape, Shape]:
+        """Return (start, stop) of the smallest box of our voxels round world points (..., 3), for `cropped`.
+
+        Parameters
+        ----------
+        margin_mm
+            Distance round each point that is in the box too, where the grid has voxels.
+
+        Raises
+        ------
+        ValueError
+            If the box misses the grid.
+        """
+        index = self.to_index(points).reshape(-1, 3)
+        # How many voxels a step of 1 mm may cross along each axis: right for sheared grids as well.
+        margin = margin_mm * np.linalg.norm(np.linalg.inv(self.affine[:3, :3]), axis=1)
+        low = np.floor(index.min(axis=0) - margin + 0.5 + 1e-6).astype(int)
+        high = np.maximum(np.ceil(index.max(axis=0) + margin + 0.5 - 1e-6).astype(int), low + 1)
+        low, high = np.maximum(low, 0), np.minimum(high, self.shape)
+        if (low >= high).any():
+            raise ValueError("the box lies outside the volume")
+        return (int(low[0]), int(low[1]), int(low[2])), (int(high[0]), int(high[1]), int(high[2]))
+
+    def spaced(self, spacing_mm: float | Sequence[float], axes: Sequence[int] = (0, 1, 2)) -> Geometry:
+        """Return a grid over the same box with voxels of `spacing_mm` along `axes`; other axes stay.
+
+        The box keeps its middle. Where its length is no whole number of new voxels it grows by less than
+        one, so every new centre still lies in the old box.
+
+        Raises
+        ------
+        ValueError
+            If a spacing is not over 0, or there is not one for each of `axes`.
+        """
+        asked = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), (len(axes),))
+        if not (np.isfinite(asked) & (asked > 0)).all():
+            raise ValueError(f"a spacing is over 0 mm, found {asked.tolist()}")
+        cell = np.ones(3)
+        cell[list(axes)] = asked / self.spacing_mm[list(axes)]
+        count = np.maximum(np.ceil(np.array(self.shape) / cell - _OVERHANG), 1)
+        return self.window((self.shape - count * cell) / 2, cell, [int(n) for n in count])
+
+    def straightened(self, spacing_mm: float | Sequence[float] | None = None) -> Geometry:
+        """Return a grid with axes at right angles that holds this one.
+
+        `untilted` of a tilted gantry, else `upright`.
+
+        Parameters
+        ----------
+        spacing_mm
+            Of the new grid, along our axes; None keeps ours.
+        """
+        straight = self.untilted() if self.is_tilted else self.upright()
+        return straight if spacing_mm is None else straight.spaced(spacing_mm)
+
+    @property
+    def is_tilted(self) -> bool:
+        """Whether slices are rectangles piled up aslant, along j only: a CT whose gantry was tilted."""
+        i, j, k = self.directions.T
+        aslant_deg = float(np.degrees(np.arccos(np.clip(abs(np.cross(i, j) @ k), 0, 1))))
+        return abs(i @ j) < 1e-3 and abs(i @ k) < 1e-2 and aslant_deg > _TILTED_DEG
+
+    def untilted(self) -> Geometry:
+        """Return the grid of the same slices piled up straight: in-plane voxels kept, the rest filled up.
+
+        The first slice keeps its voxels. Slices are as far apart as ours are along their normal.
+
+        Raises
+        ------
+        ValueError
+            If the slices themselves are no rectangles.
+        """
+        i, j, _ = self.directions.T
+        if abs(i @ j) > 1e-3:
+            raise ValueError("expected slices whose rows and columns are at right angles, found them sheared")
+        normal = np.cross(i, j)
+        step = self.affine[:3, 2]
+        affine = self.affine.copy()
+        affine[:3, 2] = (step @ normal) * normal
+        # By how many voxels the last slice lies aside of the first, along i and j.
+        aside = np.linalg.inv(affine[:3, :3]) @ (step * (self.shape[2] - 1))
+        low = np.floor(np.minimum(aside[:2], 0) + _OVERHANG).astype(int)
+        high = np.ceil(np.maximum(aside[:2], 0) - _OVERHANG).astype(int)
+        first = Geometry(self.shape, affine, self.frame)
+        size = (*(self.shape[:2] + high - low), self.shape[2])
+        return first.window((*low, 0), (1, 1, 1), size)
+
+    def upright(self) -> Geometry:
+        """Return the smallest grid along the world's axes that holds our box; spacing and order kept."""
+        world = self._nearest_world_axes()
+        corners = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in self.shape])).reshape(3, -1).T
+        reach = self.to_world(corners)
+        length = (reach.max(axis=0) - reach.min(axis=0))[world]
+        count = np.maximum(np.ceil(length / self.spacing_mm - _OVERHANG), 1)
+        affine = np.eye(4)
+        affine[:3, :3] = 0
+        affine[world, range(3)] = np.sign(self.directions[world, range(3)]) * self.spacing_mm
+        middle = (reach.max(axis=0) + reach.min(axis=0)) / 2
+        affine[:3, 3] = middle - affine[:3, :3] @ (count - 1) / 2
+        return Geometry((int(count[0]), int(count[1]), int(count[2])), affine, self.frame)
 
     def reordered(self, axes: Sequence[int], flips: Sequence[bool]) -> Geometry:
         """Return the geometry of ``np.flip(np.transpose(voxels, axes), flipped axes)``.

@@ -7,65 +7,83 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from voxcam.core.lazy import Lazy, spelled_out
+
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
 
     from voxcam.core.geometry import Geometry
 
 
-class Resampled:
+class Resampled(Lazy):
     """An array-like view of voxels on another geometry, linear between voxel centres.
 
     Slices are computed when asked for, so a map of a thousand cells over a full CT costs
     nothing until it is drawn. Within half a voxel of the border, or as far as `within` reaches,
     the outermost voxel is held, as ``align_corners=False`` does; beyond it lies nothing: NaN.
+    Colour is interpolated channel by channel and rounded; outside it is black.
 
     Parameters
     ----------
     voxels
-        Shape ``source.shape``.
+        Shape ``source.shape``; an array, or array-like of which only the needed box is read.
     source, target
         Where the voxels lie, and where they are asked.
     nearest
         Take the nearest voxel (for labels and masks) instead of interpolating; outside is 0.
     within
         A grid with axes parallel to the source's: its box bounds what is seen, in place of the source's own.
+    empty
+        Slices k of the source at which nothing was measured: as outside, up to the next slices' centres.
+        Labels have none.
+    fill
+        What lies outside, in place of NaN or 0.
     """
 
-    ndim = 3
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own
         self,
-        voxels: NDArray[Any],
+        voxels: Any,
         source: Geometry,
         target: Geometry,
         *,
         nearest: bool = False,
         within: Geometry | None = None,
+        empty: Sequence[int] = (),
+        fill: float | None = None,
     ) -> None:
         self.voxels, self.nearest = voxels, nearest
         self._low, self._high = _bounds(source, within or source)
+        self._measured = np.ones(source.shape[2], dtype=bool)
+        self._measured[[] if nearest else list(empty)] = False
         self.shape = target.shape
-        self.dtype: np.dtype[Any] = voxels.dtype if nearest else np.dtype(np.float32)
+        own_type = nearest or bool(voxels.dtype.names)
+        self.dtype: np.dtype[Any] = voxels.dtype if own_type else np.dtype(np.float32)
+        self._nothing = fill if fill is not None else 0 if own_type else np.nan
         self._map = np.linalg.inv(source.affine) @ target.affine
         self._axes = _aligned_axes(self._map, source.shape, target.shape)
 
     @property
-    def size(self) -> int:
-        """Number of voxels of the target."""
-        return int(np.prod(self.shape))
+    def slice_axis(self) -> int:
+        """The axis of ours that crosses the source's slices fastest."""
+        theirs = getattr(self.voxels, "slice_axis", 2)
+        return int(np.abs(self._map[theirs, :3]).argmax())
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[...], dtype=dtype)
+    @property
+    def is_aligned(self) -> bool:
+        """Whether the grids' axes are parallel, so that interpolation goes axis by axis."""
+        return self._axes is not None
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
         """Return the asked part, by numpy's basic indexing: whole numbers, slices, ellipsis."""
-        picks, dropped = _picks(key, self.shape)
-        part = self._oblique(picks) if self._axes is None else self._separable(picks, self._axes)
-        return part.reshape([len(p) for axis, p in enumerate(picks) if axis not in dropped])
+        asked = spelled_out(key, self.shape)
+        picks = [np.atleast_1d(np.asarray(one, dtype=np.intp)) for one in asked]
+        if min(len(pick) for pick in picks) == 0:
+            part = np.empty([len(pick) for pick in picks], self.dtype)
+        else:
+            part = self._oblique(picks) if self._axes is None else self._separable(picks, self._axes)
+        return part.reshape([len(one) for one in asked if isinstance(one, range)])
 
     def _separable(self, picks: list[NDArray[np.intp]], axes: list[int]) -> NDArray[Any]:
         """Interpolate axis by axis: the grids' axes are parallel."""
@@ -75,33 +93,65 @@ class Resampled:
         }
         # Only the planes that matter: one slice along k then costs no more than one along i.
         needed = [_needed(wheres[axis], count) for axis, count in enumerate(self.voxels.shape)]
-        part, inside = self.voxels[tuple(needed)], []
-        for axis, source_axis in enumerate(axes):
-            where = wheres[source_axis]
-            part = _along(part, where - needed[source_axis].start, source_axis, nearest=self.nearest)
-            within = (where >= self._low[source_axis]) & (where <= self._high[source_axis])
-            inside.append(within.reshape([-1 if a == axis else 1 for a in range(3)]))
-        return self._outside_is_nothing(np.transpose(part, axes), tuple(inside))
+
+        def interpolated(part: NDArray[Any]) -> NDArray[Any]:
+            for source_axis, where in wheres.items():
+                part = _along(part, where - needed[source_axis].start, source_axis, nearest=self.nearest)
+            return np.transpose(part, axes)
+
+        inside = [
+            self._reaches(wheres[source_axis], source_axis).reshape(
+                [-1 if a == axis else 1 for a in range(3)]
+            )
+            for axis, source_axis in enumerate(axes)
+        ]
+        part = _each_channel(np.asarray(self.voxels[tuple(needed)]), interpolated)
+        return self._outside_is_nothing(part, inside)
 
     def _oblique(self, picks: list[NDArray[np.intp]]) -> NDArray[Any]:
         """Interpolate at arbitrary points: the grids are turned against each other."""
         index = np.stack(np.meshgrid(*picks, indexing="ij"))
         where = np.tensordot(self._map[:3, :3], index, axes=1) + self._map[:3, 3].reshape(3, 1, 1, 1)
-        order = 0 if self.nearest else 1
-        voxels = self.voxels if self.nearest else self.voxels.astype(np.float32, copy=False)
-        part = ndimage.map_coordinates(voxels, where, order=order, mode="nearest")
-        low, high = (bound.reshape(3, 1, 1, 1) for bound in (self._low, self._high))
-        inside = ((where >= low) & (where <= high)).all(axis=0)
-        return self._outside_is_nothing(part, (inside,))
+        inside = [self._reaches(where[axis], axis) for axis in range(3)]
+        needed = [_needed(where[axis], count) for axis, count in enumerate(self.voxels.shape)]
+        where -= np.array([one.start for one in needed]).reshape(3, 1, 1, 1)
 
-    def _outside_is_nothing(self, part: NDArray[Any], inside: tuple[Any, ...]) -> NDArray[Any]:
-        whole = inside[0]
-        for more in inside[1:]:
-            whole = whole & more
-        if whole.all():
-            return part.astype(self.dtype, copy=False)
-        nothing = 0 if self.nearest else np.nan
-        return np.where(whole, part, nothing).astype(self.dtype, copy=False)
+        def interpolated(part: NDArray[Any]) -> NDArray[Any]:
+            if self.nearest:
+                return np.asarray(ndimage.map_coordinates(part, where, order=0, mode="nearest"))
+            known = part.dtype.isnative and part.dtype != np.float16
+            part = part if known else part.astype(np.float32)
+            return np.asarray(ndimage.map_coordinates(part, where, np.float32, order=1, mode="nearest"))
+
+        part = _each_channel(np.asarray(self.voxels[tuple(needed)]), interpolated)
+        return self._outside_is_nothing(part, inside)
+
+    def _reaches(self, where: NDArray[np.float64], axis: int) -> NDArray[np.bool_]:
+        """Whether places along a source axis lie in the box, and along k between measured slices."""
+        inside = (where >= self._low[axis]) & (where <= self._high[axis])
+        if axis != 2 or self._measured.all():
+            return np.asarray(inside)
+        held = _on_centres(np.clip(where, 0, len(self._measured) - 1))
+        below, above = np.floor(held).astype(np.intp), np.ceil(held).astype(np.intp)
+        return np.asarray(inside & self._measured[below] & self._measured[above])
+
+    def _outside_is_nothing(self, part: NDArray[Any], inside: list[NDArray[np.bool_]]) -> NDArray[Any]:
+        whole = inside[0] & inside[1] & inside[2]
+        part = part.astype(self.dtype, copy=False)
+        if not whole.all():
+            part[~whole] = self._nothing
+        return part
+
+
+def _each_channel(part: NDArray[Any], work: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+    """Return `work` done on grey voxels, or on red, green and blue by themselves and rounded."""
+    if not part.dtype.names:
+        return work(part)
+    channels = {name: np.rint(work(part[name])) for name in part.dtype.names}
+    together = np.empty(next(iter(channels.values())).shape, part.dtype)
+    for name, channel in channels.items():
+        together[name] = channel
+    return together
 
 
 def _bounds(source: Geometry, within: Geometry) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -134,31 +184,17 @@ def _along(voxels: NDArray[Any], where: NDArray[np.float64], axis: int, *, neare
         # Halves go up, as in ndimage; rint would send them to the even voxel.
         at = np.minimum(np.floor(held + 0.5), last).astype(np.intp)
         return np.asarray(np.take(voxels, at, axis=axis))
-    # On a centre, but for rounding, the neighbour has no say: it may be NaN.
-    held = np.where(np.abs(held - np.rint(held)) < 1e-6, np.rint(held), held)
+    held = _on_centres(held)
     low, high = np.floor(held).astype(np.intp), np.ceil(held).astype(np.intp)
     weight = (held - low).astype(np.float32)
-    weight = weight.reshape([-1 if a == axis else 1 for a in range(3)])
     below = np.take(voxels, low, axis=axis).astype(np.float32, copy=False)
+    if not weight.any():
+        return np.asarray(below)
+    weight = weight.reshape([-1 if a == axis else 1 for a in range(3)])
     above = np.take(voxels, high, axis=axis).astype(np.float32, copy=False)
     return np.asarray(below + weight * (above - below))
 
 
-def _picks(key: Any, shape: tuple[int, ...]) -> tuple[list[NDArray[np.intp]], set[int]]:
-    """Spell an index out: the asked positions per axis, and the axes a whole number drops."""
-    keys = list(key) if isinstance(key, tuple) else [key]
-    for at in [at for at, one in enumerate(keys) if one is Ellipsis][:1]:
-        keys[at : at + 1] = [slice(None)] * (3 - len(keys) + 1)
-    keys += [slice(None)] * (3 - len(keys))
-    if len(keys) != 3:
-        raise IndexError(f"too many indices for three axes: {key}")
-    picks, dropped = [], set()
-    for axis, one in enumerate(keys):
-        if isinstance(one, bool) or not isinstance(one, int | np.integer | slice):
-            raise IndexError(f"an index here is a whole number, a slice or an ellipsis, found {one!r}")
-        if not isinstance(one, slice):
-            dropped.add(axis)
-            if not -shape[axis] <= one < shape[axis]:
-                raise IndexError(f"index {one} is out of bounds for axis {axis} of {shape[axis]}")
-        picks.append(np.atleast_1d(np.arange(shape[axis], dtype=np.intp)[one]))
-    return picks, dropped
+def _on_centres(where: NDArray[np.float64]) -> NDArray[np.float64]:
+    """On a centre, but for rounding, the neighbour has no say: it may be NaN."""
+    return np.where(np.abs(where - np.rint(where)) < 1e-6, np.rint(where), where)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from voxcam.errors import ReadError
 from voxcam.io.abreast import abreast
 from voxcam.io.dicom import headers as dicom_headers
+from voxcam.io.dicom import reader as dicom_reader
 from voxcam.io.dicom import series as dicom_series
-from voxcam.io.dicom import volume as dicom_volume
 from voxcam.io.left_out import LeftOut, reasons
 from voxcam.io.quiet import quiet
 from voxcam.io.study import Finding, Series, Study
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voxcam.core.volume import Volume
-    from voxcam.io.study import Progress
+    from voxcam.io.study import Gaps, Progress
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,18 @@ class Reader:
     header: Callable[[Path], Any]
     series: Callable[[list[Any], list[LeftOut]], list[Series]]
     findings: Callable[[list[Any], list[Series]], list[Finding]]
-    read: Callable[[Series, Progress | None], Volume]
+    read: Callable[[Series, Progress | None, Gaps], Volume]
+
+
+def _of_whole_volumes(module: Any) -> Reader:
+    """Return the reader of a format whose files hold a volume each: no gaps, nothing odd between files."""
+    return Reader(
+        module.recognises,
+        module.read_header,
+        module.series_of,
+        lambda headers, series: [],
+        lambda series, progress, gaps: module.read(series, progress),
+    )
 
 
 # In the order they are asked; the order series are listed in.
@@ -44,11 +55,9 @@ READERS: dict[str, Reader] = {
         dicom_headers.read_header,
         dicom_series.series_of,
         dicom_series.place_findings,
-        dicom_volume.read,
+        dicom_reader.read,
     ),
-    "nifti": Reader(
-        nifti.recognises, nifti.read_header, nifti.series_of, lambda headers, series: [], nifti.read
-    ),
+    "nifti": _of_whole_volumes(nifti),
 }
 # Enough for DICOM's magic at 128 and NIfTI-1's at 344.
 _HEAD_BYTES = 352
@@ -81,10 +90,10 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
             if isinstance(found, LeftOut):
                 left_out.append(found)
             else:
-                kept[found[0]].append(found[1])
+                kept[found[0]] += found[1]
         series, findings = _series(kept, left_out)
     refused = sum(item.refused for item in left_out)
-    loaded = sum(len(headers) for headers in kept.values())
+    loaded = len(looked) - sum(isinstance(found, LeftOut) for found in looked)
     if not files and not left_out:
         findings.append(Finding("empty", "the place holds no files", 0))
     return Study(
@@ -97,7 +106,12 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
     )
 
 
-def read(series: Series, progress: Progress | None = None, modality: str | None = None) -> Volume:
+def read(
+    series: Series,
+    progress: Progress | None = None,
+    modality: str | None = None,
+    gaps: Gaps = "refuse",
+) -> Volume:
     """Return a series as a volume in RAS+ mm, of modality values (HU, ...) that are never windowed.
 
     Parameters
@@ -109,6 +123,9 @@ def read(series: Series, progress: Progress | None = None, modality: str | None 
     modality
         DICOM's two letters (CT, MR, ...) to go by where the file states none, as NIfTI never does: nothing
         is guessed from the values then. A NIfTI file stated to be CT is in HU. None: go by the file alone.
+    gaps
+        What becomes of missing slices and uneven steps of DICOM: ``refuse`` the series; ``mark`` their
+        places, which stay empty (`Volume.empty`); ``interpolate`` between the neighbours.
 
     Raises
     ------
@@ -121,7 +138,7 @@ def read(series: Series, progress: Progress | None = None, modality: str | None 
             f"expected a Series such as voxcam.scan(place).choose(), found {type(series).__name__}"
         )
     stated = series if modality is None else _stated(series, modality)
-    return READERS[series.format].read(stated, progress)
+    return READERS[series.format].read(stated, progress, gaps)
 
 
 def _stated(series: Series, modality: str) -> Series:
@@ -191,8 +208,8 @@ def _place(
         folders.append(entry)
 
 
-def _look(path: Path) -> LeftOut | tuple[str, Any]:
-    """Return the reader's name and the header, or why the file is left out."""
+def _look(path: Path) -> LeftOut | tuple[str, tuple[Any, ...]]:
+    """Return the reader's name and the headers, or why the file is left out."""
     try:
         with path.open("rb") as stream:
             head = stream.read(_HEAD_BYTES)
@@ -203,7 +220,9 @@ def _look(path: Path) -> LeftOut | tuple[str, Any]:
     for name, reader in READERS.items():
         if reader.recognises(path, head):
             header = reader.header(path)
-            return header if isinstance(header, LeftOut) else (name, header)
+            if isinstance(header, LeftOut):
+                return header
+            return name, header if isinstance(header, tuple) else (header,)
     return LeftOut(_kind(head))
 
 

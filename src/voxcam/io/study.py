@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 # Called with (done, total), from the thread that asked; it may raise `voxcam.errors.Cancelled` to stop.
 Progress = Callable[[int, int], None]
 
-Format = Literal["dicom", "nifti"]
+Format = Literal["dicom", "nifti", "nrrd", "metaimage", "mgh"]
+# What becomes of missing slices and uneven steps.
+Gaps = Literal["refuse", "mark", "interpolate"]
 
 _HOW_TO_CHOOSE = "`voxcam scan PLACE` lists them; choose by index or UID (--series)"
 # An error is one line to be read at a glance: series are named in it as long as they fit.
@@ -75,7 +77,10 @@ class Series:
     localizer
         A scout: set apart, and not what `Study.choose` picks on its own.
     headers
-        What the reader kept from the scan, one entry a file.
+        What the reader kept from the scan, one entry an image.
+    kind
+        ``image``, or what was derived from one and lies on it: ``segmentation``, ``structures``,
+        ``parametric map``, ``dose``.
     """
 
     uid: str = field(repr=False)
@@ -89,6 +94,7 @@ class Series:
     findings: tuple[Finding, ...] = field(default=(), repr=False)
     localizer: bool = False
     headers: tuple[Any, ...] = field(default=(), repr=False)
+    kind: str = "image"
 
     @property
     def readable(self) -> bool:
@@ -104,7 +110,8 @@ class Series:
         size = " x ".join(str(n) for n in self.shape)
         spacing = " x ".join(f"{s:.4g}" for s in self.spacing_mm)
         stated = f" at {spacing} mm" if self.spacing_known else ", pixel size unknown"
-        kind = " localizer" if self.localizer else " labels" if self._labels else ""
+        derived = "" if self.kind == "image" else f" {self.kind}"
+        kind = " localizer" if self.localizer else " labels" if self._labels else derived
         return f"{self.modality or self.format.upper()}{kind} {size}{stated}"
 
     @property
@@ -156,7 +163,8 @@ class Study:
         if not self.series:
             raise ReadError(f"expected an image series, found none{self._left_out()}")
         if which is None:
-            meant = [s for s in self.series if not s.localizer] or list(self.series)
+            images = [s for s in self.series if s.kind == "image"] or list(self.series)
+            meant = [s for s in images if not s.localizer] or images
             if len(meant) != 1:
                 raise ReadError(self._listing())
             return meant[0]

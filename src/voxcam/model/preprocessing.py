@@ -11,6 +11,7 @@ import torch
 from voxcam.core.geometry import LETTERS, Geometry
 from voxcam.errors import ClassifierError
 from voxcam.model.bundle import target_of
+from voxcam.model.metatensor import as_metatensor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,11 +85,11 @@ class Preprocessing:
         ClassifierError
             If the volume has more than one moment in time, is not finite, or a step fails on it.
         """
-        from monai.data import MetaTensor
-
-        voxels = _still(volume)
-        affine = torch.tensor(np.array(volume.affine), dtype=torch.float64)
-        image: Any = MetaTensor(torch.from_numpy(voxels)[None], affine=affine)
+        image: Any = as_metatensor(volume)
+        if not torch.isfinite(image).all():
+            raise ClassifierError(
+                "the volume holds values that are not finite: the classifier would answer NaN"
+            )
         for step, transform in zip(self.steps, self.transforms, strict=True):
             try:
                 image = transform(image)
@@ -138,18 +139,6 @@ def _built(name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
     except Exception as error:
         raise ClassifierError(f"transform {name} cannot be built from {arguments}: {error}") from error
     return built
-
-
-def _still(volume: Volume) -> np.ndarray[Any, np.dtype[np.float32]]:
-    voxels = np.asarray(volume.voxels)
-    if voxels.ndim == 4 and voxels.shape[3] > 1:
-        raise ClassifierError(
-            f"the classifier reads one moment, the volume has {voxels.shape[3]}: choose one (voxels[..., n])"
-        )
-    still = np.ascontiguousarray(voxels[..., 0] if voxels.ndim == 4 else voxels, dtype=np.float32)
-    if not np.isfinite(still).all():
-        raise ClassifierError("the volume holds values that are not finite: the classifier would answer NaN")
-    return still
 
 
 def _prepared(image: Any, volume: Volume) -> Prepared:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # A sigmoid reaches 0.25 % and 99.75 % at 1.5 widths from its centre.
 _SIGMOID_REACH = 1.5
+_MOST_COLOURS = 1024  # as many as the screen's shader holds
 
 
 def appearance(volume: Volume, window: Window | None = None) -> tuple[Any, dict[str, Any]]:
@@ -82,12 +83,16 @@ def _limits(window: Window) -> tuple[float, float]:
 
 
 def _grey(volume: Volume, window: Window) -> Any:
-    """Return napari's grey, turned for MONOCHROME1; of a sigmoid window, the curve baked into a table."""
-    if window.function != "SIGMOID":
+    """Return napari's grey, turned for MONOCHROME1; of a sigmoid or a table, the curve baked into colours."""
+    if window.function not in ("SIGMOID", "TABLE"):
         return "gray_r" if volume.inverted else "gray"
-    grey = window.apply(np.linspace(*_limits(window), 256))
+    steps = min(max(256, len(window.table)), _MOST_COLOURS)
+    grey = window.apply(np.linspace(*_limits(window), steps))
     grey = 1 - grey if volume.inverted else grey
-    name = f"sigmoid {window.centre:g} {window.width:g}{' inverted' if volume.inverted else ''}"
+    # The name tells colour maps apart: two tables may share centre and width.
+    curve = f" {hash(window.table):x}" if window.table else ""
+    name = f"{window.function.lower()} {window.centre:g} {window.width:g}{curve}"
+    name += " inverted" if volume.inverted else ""
     return {"name": name, "colors": np.stack([grey, grey, grey, np.ones_like(grey)], axis=-1)}
 
 

@@ -1,4 +1,4 @@
-"""From the headers of one series to the grid its slices form: order, affine, and what is odd about them.
+"""From the headers of one series to the grid its slices form: order, affine, fourth axis, and what is odd.
 
 The only place where DICOM's LPS turns into RAS.
 """
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from voxcam.core.geometry import Frame, Geometry
-from voxcam.io.dicom.steps import same_place, step_findings, usual_gap
+from voxcam.io.dicom.dimensions import cine_axis, fourth_of
+from voxcam.io.dicom.spacing import NONE, spacing_findings
+from voxcam.io.dicom.steps import duplicate_findings, grid_steps, same_place, step_findings, usual_gap
 from voxcam.io.study import Finding
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from voxcam.core.volume import Axis
     from voxcam.io.dicom.headers import Header
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -33,13 +36,20 @@ _TILT_DEG = 0.5
 class Grid:
     """Slices in the order of k, each with whatever else lies at its position, and where they lie.
 
-    The geometry is exact where no finding stops; else it only serves to list the series.
+    The geometry is exact where no finding stops; else it only serves to list the series. With a `fourth`
+    axis every position holds its images in that axis' order; without, what else it holds are copies.
     """
 
     slices: Slices
     geometry: Geometry
     spacing_from: str
     findings: tuple[Finding, ...]
+    fourth: Axis | None = None
+
+    @property
+    def moments(self) -> int:
+        """How many images of each position become voxels."""
+        return len(self.slices[0]) if self.fourth is not None else 1
 
 
 def arrange(headers: Sequence[Header]) -> Grid:
@@ -55,40 +65,54 @@ def arrange(headers: Sequence[Header]) -> Grid:
     headers
         At least one, in any order. One that is not placed in the patient comes alone.
     """
-    spacing, spacing_from, frame, findings = _pixel_spacing(headers[0])
-    orientation = headers[0].orientation
-    axes = _axes(orientation) if headers[0].placed and orientation else None
+    first = headers[0]
+    spacing = first.spacing_mm or (1.0, 1.0)
+    findings = spacing_findings(first.spacing_from)
+    axes = axes_of(first.orientation) if first.placed and first.orientation else None
     if axes is None:
-        if headers[0].placed:
+        if first.placed:
             text = "orientation is not two perpendicular directions of length 1: re-export the series"
             findings.append(Finding("orientation", f"the image {text}", len(headers), stops=True))
-        slices: Slices = tuple((header,) for header in headers)
-        affine = _projection_affine(headers[0], spacing)
+        slices, fourth = _cine(headers)
+        affine = _projection_affine(first, spacing)
     else:
-        slices, affine, more = _stack(headers, axes, spacing)
-        findings += more
-    shape = (headers[0].columns, headers[0].rows, len(slices))
-    return Grid(slices, Geometry(shape, affine, frame), spacing_from, tuple(findings))
+        slices, fourth, more = _places(headers, axes[2])
+        affine, steps = _stack(slices, axes, spacing)
+        findings += more + steps
+    shape = (first.columns, first.rows, len(slices))
+    return Grid(slices, Geometry(shape, affine, _frame(first)), first.spacing_from, tuple(findings), fourth)
 
 
-def _pixel_spacing(header: Header) -> tuple[tuple[float, float], str, Frame, list[Finding]]:
-    """Return ((between columns, between rows) in mm, where it is from, the frame, findings)."""
-    if header.spacing_mm is not None:
-        between_rows, between_columns = header.spacing_mm
-        calibrated = f" ({header.calibration})" if header.calibration else ""
-        frame: Frame = "patient" if header.placed else "detector"
-        return (between_columns, between_rows), f"PixelSpacing{calibrated}", frame, []
-    if header.detector_spacing_mm is not None:
-        between_rows, between_columns = header.detector_spacing_mm
-        text = "pixel size is that at the detector (ImagerPixelSpacing): lengths in the body are magnified"
-        found = [Finding("detector-spacing", text)]
-        return (between_columns, between_rows), "ImagerPixelSpacing", "detector", found
-    found = [Finding("no-pixel-size", "no pixel size: distances are in pixels")]
-    return (1.0, 1.0), "none", "unknown", found
+def _frame(header: Header) -> Frame:
+    if header.spacing_from == NONE:
+        return "unknown"
+    return "patient" if header.placed and header.spacing_from.startswith("PixelSpacing") else "detector"
 
 
-def _axes(orientation: Sequence[float]) -> NDArray[np.float64] | None:
-    """Return unit vectors of growing column index, row index, and their normal as rows; LPS."""
+def _cine(headers: Sequence[Header]) -> tuple[Slices, Axis | None]:
+    """Return images that lie nowhere as moments of one place: the frames of one file."""
+    ordered = tuple(sorted(headers, key=lambda h: h.frame))
+    return (ordered,), cine_axis(ordered) if len(ordered) > 1 else None
+
+
+def _places(
+    headers: Sequence[Header], normal: NDArray[np.float64]
+) -> tuple[Slices, Axis | None, list[Finding]]:
+    """Return the positions in order with their images, the axis these make, and findings on both."""
+    slices = same_place(headers, normal)
+    several = fourth_of(slices)
+    if several is None:
+        return slices, None, duplicate_findings(slices)
+    ordered, axis = several
+    text = f"{len(ordered[0])} volumes, told apart by {axis.stated_by}"
+    return ordered, axis, [Finding("fourth-axis", text, len(ordered[0]))]
+
+
+def axes_of(orientation: Sequence[float]) -> NDArray[np.float64] | None:
+    """Return unit vectors of growing column index, row index, and their normal as rows; LPS.
+
+    None where the two are not perpendicular directions of length 1.
+    """
     r, c = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = np.linalg.norm(r), np.linalg.norm(c)
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1)) > _UNIT_LENGTH:
@@ -101,11 +125,10 @@ def _axes(orientation: Sequence[float]) -> NDArray[np.float64] | None:
 
 
 def _stack(
-    headers: Sequence[Header], axes: NDArray[np.float64], spacing: tuple[float, float]
-) -> tuple[Slices, NDArray[np.float64], list[Finding]]:
-    """Return slices in order, the affine to RAS, and findings, for headers placed in the patient."""
+    slices: Slices, axes: NDArray[np.float64], spacing: Sequence[float]
+) -> tuple[NDArray[np.float64], list[Finding]]:
+    """Return the affine to RAS, and findings, for positions in order along the normal."""
     r, c, normal = axes
-    slices = same_place(headers, normal)
     origins = np.array([here[0].position for here in slices])
     findings = step_findings(slices, normal)
     if len(slices) == 1:
@@ -113,14 +136,23 @@ def _stack(
         step = normal * depth
         findings += more
     elif any(finding.stops for finding in findings):
-        step = normal * usual_gap(origins @ normal)
+        step = _step_of_gaps(origins, normal)
     else:
         step = (origins[-1] - origins[0]) / (len(slices) - 1)
         findings += _lean(step, normal) + _thickness(slices[0][0], float(step @ normal))
+    between_rows, between_columns = spacing
     lps = np.eye(4)
-    lps[:3, :3] = np.stack([r * spacing[0], c * spacing[1], step], axis=1)
+    lps[:3, :3] = np.stack([r * between_columns, c * between_rows, step], axis=1)
     lps[:3, 3] = origins[0]
-    return slices, LPS_TO_RAS @ lps, findings
+    return LPS_TO_RAS @ lps, findings
+
+
+def _step_of_gaps(origins: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the step of a stack with slices missing; of an uneven one, the usual gap along the normal."""
+    steps = grid_steps(origins @ normal)
+    if steps is None:
+        return np.asarray(normal * usual_gap(origins @ normal))
+    return np.asarray((origins[-1] - origins[0]) / steps.sum())
 
 
 def _depth(header: Header) -> tuple[float, list[Finding]]:
@@ -150,7 +182,7 @@ def _thickness(header: Header, step_mm: float) -> list[Finding]:
     return [Finding("thickness", f"slices {how}: {thick:.4g} mm thick at steps of {step_mm:.4g} mm")]
 
 
-def _projection_affine(header: Header, spacing: tuple[float, float]) -> NDArray[np.float64]:
+def _projection_affine(header: Header, spacing: Sequence[float]) -> NDArray[np.float64]:
     """Return the affine of an image without a place in the patient: mm (or pixels) on its own plane.
 
     Shown as an axial slice would be, it stands as stored: the column index grows towards L, the row
@@ -161,4 +193,5 @@ def _projection_affine(header: Header, spacing: tuple[float, float]) -> NDArray[
     letters = (*header.patient_orientation, "", "")
     across = 1 if letters[0].startswith("R") else -1
     down = 1 if letters[1].startswith("H") else -1
-    return np.diag([across * spacing[0], down * spacing[1], 1.0, 1.0])
+    between_rows, between_columns = spacing
+    return np.diag([across * between_columns, down * between_rows, 1.0, 1.0])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from voxcam.io.dicom.dimensions import copies
 from voxcam.io.study import Finding
 
 if TYPE_CHECKING:
@@ -22,45 +23,50 @@ EVEN = 0.02
 # Below these nothing is said.
 _SAME_MM = 1e-3
 _NOTED_MM = 0.01
-GRID_KINDS = (
-    "orientation",
-    "missing-slices",
-    "uneven-steps",
-    "not-in-line",
-    "several-per-position",
+GRID_KINDS = ("orientation", "missing-slices", "uneven-steps", "not-in-line")
+# What a policy for gaps can read all the same.
+GAP_KINDS = ("missing-slices", "uneven-steps")
+_WAY_OUT = (
+    "read it with gaps marked or interpolated (--gaps mark, --gaps interpolate), or copy the whole series"
 )
 
 
 def same_place(headers: Sequence[Header], normal: NDArray[np.float64]) -> tuple[tuple[Header, ...], ...]:
     """Return headers in order along the normal, those within 1 % of a step of one another together."""
-    ordered = sorted(headers, key=lambda h: (_along(h, normal), _tie(h)))
-    places = np.array([_along(h, normal) for h in ordered])
+    along = _positions(headers) @ normal
+    order = np.argsort(along, kind="stable")
+    places, ordered = along[order], [headers[index] for index in order]
     gaps = np.diff(places)
     steps = gaps[gaps > _SAME_MM]
     near = max(_SAME_MM, 0.01 * _median(steps)) if steps.size else _SAME_MM
     starts = [0, *(np.flatnonzero(gaps > near) + 1), len(ordered)]
-    groups = [ordered[a:b] for a, b in pairwise(starts)]
-    return tuple(tuple(sorted(group, key=_tie)) for group in groups)
+    return tuple(tuple(sorted(ordered[a:b], key=_tie)) for a, b in pairwise(starts))
 
 
 def step_findings(slices: Sequence[Sequence[Header]], normal: NDArray[np.float64]) -> list[Finding]:
     """Return what is odd about the positions of slices that are in order along the normal."""
-    findings = _duplicates(slices)
     if len(slices) < 3:
-        return findings + _stray(slices, normal)
-    places = np.array([_along(here[0], normal) for here in slices])
+        return _stray(slices, normal)
+    places = _firsts(slices) @ normal
+    steps = grid_steps(places)
+    if steps is not None and steps.max() > 1:
+        return [_missing(places, steps)]
+    return _stray(slices, normal)
+
+
+def grid_steps(places: NDArray[np.float64]) -> NDArray[np.int_] | None:
+    """Return how many even steps lie between neighbours; None if they are no whole numbers of them."""
     gaps = np.diff(places)
     usual = usual_gap(places)
     steps = np.maximum(1, np.round(gaps / usual))
-    if steps.max() > 1 and bool((np.abs(gaps - steps * usual) <= 2 * EVEN * usual * steps).all()):
-        return [*findings, _missing(places, steps.astype(int))]
-    return findings + _stray(slices, normal)
+    whole = bool((np.abs(gaps - steps * usual) <= 2 * EVEN * usual * steps).all())
+    return steps.astype(int) if whole else None
 
 
 def _stray(slices: Sequence[Sequence[Header]], normal: NDArray[np.float64]) -> list[Finding]:
     """Return findings on how far positions are from the line of even steps between the first and the last."""
-    origins = np.array([here[0].position for here in slices])
-    apart = max((_spread(here) for here in slices), default=0.0)
+    origins = _firsts(slices)
+    apart = max((_spread(here) for here in slices if len(here) > 1), default=0.0)
     if len(slices) < 2:
         return [_not_in_line(apart)] if apart > _NOTED_MM else []
     step = (origins[-1] - origins[0]) / (len(slices) - 1)
@@ -87,7 +93,7 @@ def _missing(places: NDArray[np.float64], steps: NDArray[np.int_]) -> Finding:
     more = f" and {len(gaps) - 3} more gaps" if len(gaps) > 3 else ""
     text = (
         f"{lost} {'slice is' if lost == 1 else 'slices are'} missing of {len(places) + lost}: between "
-        f"{', '.join(where)}{more} along the normal; copy or export the whole series again"
+        f"{', '.join(where)}{more} along the normal; {_WAY_OUT}"
     )
     return Finding("missing-slices", text, lost, stops=True)
 
@@ -97,8 +103,7 @@ def _uneven(places: NDArray[np.float64]) -> Finding:
     worst = int(np.abs(gaps - usual_gap(places)).argmax())
     text = (
         f"expected even steps between slices, found {gaps.min():.2f} to {gaps.max():.2f} mm, oddest between "
-        f"{places[worst]:.2f} and {places[worst + 1]:.2f} mm along the normal; "
-        "resample the series to even steps first"
+        f"{places[worst]:.2f} and {places[worst + 1]:.2f} mm along the normal; {_WAY_OUT}"
     )
     return Finding("uneven-steps", text, len(places), stops=True)
 
@@ -111,34 +116,32 @@ def _not_in_line(aside_mm: float) -> Finding:
     return Finding("not-in-line", text, stops=True)
 
 
-def _duplicates(slices: Sequence[Sequence[Header]]) -> list[Finding]:
+def duplicate_findings(slices: Sequence[Sequence[Header]]) -> list[Finding]:
+    """Return what is to be said of positions that hold more than one image, none of them a fourth axis."""
     shared = [here for here in slices if len(here) > 1]
     if not shared:
         return []
     extra = sum(len(here) - 1 for here in shared)
-    if all(_copies(here) for here in shared):
-        copies = "1 copy" if extra == 1 else f"{extra} copies"
-        return [Finding("copies", f"slices are here more than once ({copies}): kept once", extra)]
-    if len(shared) == len(slices) and not any(_copies(here) for here in shared):
-        text = (
-            f"each of {len(slices)} positions holds {len(shared[0])} images or more (time, echo, b-value): "
-            "splitting them is not supported yet; export each as a series of its own"
-        )
-        return [Finding("several-per-position", text, extra, stops=True)]
+    if all(copies(here) for here in shared):
+        number = "1 copy" if extra == 1 else f"{extra} copies"
+        return [Finding("copies", f"slices are here more than once ({number}): kept once", extra)]
     where = f"{len(shared)} of {len(slices)} positions"
     text = f"{where} hold more than one slice: kept once if their pixels are equal"
     return [Finding("duplicates", text, extra)]
 
 
-def _copies(here: Sequence[Header]) -> bool:
-    uids = {header.instance_uid for header in here}
-    return len(uids) == 1 and uids != {""}
-
-
 def _spread(here: Sequence[Header]) -> float:
     """Largest distance in mm of slices taken for one place from the first of them."""
-    first = np.array(here[0].position)
-    return max(float(np.linalg.norm(np.array(h.position) - first)) for h in here)
+    places = _positions(here)
+    return float(np.linalg.norm(places - places[0], axis=1).max())
+
+
+def _positions(headers: Sequence[Header]) -> NDArray[np.float64]:
+    return np.array([header.position for header in headers], dtype=np.float64)
+
+
+def _firsts(slices: Sequence[Sequence[Header]]) -> NDArray[np.float64]:
+    return _positions([here[0] for here in slices])
 
 
 def usual_gap(places: NDArray[np.float64]) -> float:
@@ -150,9 +153,5 @@ def _median(gaps: NDArray[np.float64]) -> float:
     return float(np.sort(gaps)[(len(gaps) - 1) // 2])
 
 
-def _along(header: Header, normal: NDArray[np.float64]) -> float:
-    return float(np.array(header.position) @ normal)
-
-
-def _tie(header: Header) -> tuple[int, str, str]:
-    return header.instance_number or 0, header.instance_uid, str(header.file)
+def _tie(header: Header) -> tuple[int, str, int, str]:
+    return header.instance_number or 0, header.instance_uid, header.frame, str(header.file)

@@ -1,18 +1,21 @@
-"""From a DICOM series to a `Volume`: decode, rescale, stack."""
+"""From a DICOM series to a `Volume`: read, decode, rescale, stack."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.pixels.processing import apply_modality_lut
 
-from voxcam.core.volume import Volume
+from voxcam.core.lazy import Stacked
+from voxcam.core.volume import COLOUR, Volume
 from voxcam.errors import GridError, ReadError
+from voxcam.io import limits
 from voxcam.io.abreast import abreast
+from voxcam.io.dicom.gaps import closed
 from voxcam.io.dicom.grid import arrange
-from voxcam.io.dicom.pixels import stored_pixels
-from voxcam.io.dicom.steps import GRID_KINDS
+from voxcam.io.dicom.pixels import stored_frame
+from voxcam.io.dicom.steps import GAP_KINDS, GRID_KINDS
+from voxcam.io.dicom.values import is_whole, modality_values, rescale
 from voxcam.io.quiet import quiet
 
 if TYPE_CHECKING:
@@ -22,99 +25,158 @@ if TYPE_CHECKING:
 
     from voxcam.io.dicom.grid import Grid
     from voxcam.io.dicom.headers import Header
-    from voxcam.io.study import Progress, Series
+    from voxcam.io.study import Gaps, Progress, Series
 
 _INT16 = np.iinfo(np.int16)
 # Each direction a code of PatientOrientation may name, and the body axis it lies on.
 _BODY_AXES = {"R": "across", "L": "across", "A": "depth", "P": "depth", "H": "height", "F": "height"}
 
 
-def read(series: Series, progress: Progress | None = None) -> Volume:
-    """Return the series as a volume of modality values: stored x slope + intercept, slice by slice.
+def read(series: Series, progress: Progress | None = None, gaps: Gaps = "refuse") -> Volume:
+    """Return the series as a volume of modality values: stored x slope + intercept, image by image.
 
-    Voxels are (columns, rows, slices); int16 if every slope is 1, intercepts are whole and the values fit,
-    else float32. Windows are the middle slice's. MONOCHROME1 leaves the values and sets `inverted`.
+    Voxels are (columns, rows, slices[, moments]); int16 if every slope is 1, intercepts are whole and the
+    values fit, `COLOUR` of colour images, else float32. Windows are the middle slice's. MONOCHROME1 leaves
+    the values and sets `inverted`. A series over the memory limit (VOXCAM_MOST_BYTES) is read slice by
+    slice as asked.
+
+    Parameters
+    ----------
+    gaps
+        What becomes of missing slices and uneven steps: ``refuse`` them; ``mark`` their places, which stay
+        empty; ``interpolate`` between the neighbours.
 
     Raises
     ------
     GridError
-        Slices are missing, uneven, or several share a position and differ.
+        Several images share a position, differ, and nothing tells them apart.
     ReadError
-        A slice cannot be opened or decoded; nothing is returned half-read.
+        An image cannot be opened or decoded; nothing is returned half-read.
     """
-    for finding in series.findings:
-        if finding.stops:
-            raise (GridError if finding.kind in GRID_KINDS else ReadError)(
-                f"the series cannot be read: {finding}"
-            )
     grid = arrange(series.headers)
     with quiet():
         voxels = _voxels(grid, progress)
     middle = grid.slices[len(grid.slices) // 2][0]
-    return Volume(
+    volume = Volume(
         voxels=voxels,
         geometry=grid.geometry,
         modality=series.modality,
         unit=_unit(series, middle),
         windows=middle.windows,
         source=_source(series, grid, middle),
-        inverted=middle.photometric == "MONOCHROME1",
+        inverted=middle.inverted,
+        fourth=grid.fourth,
     )
+    return volume if gaps == "refuse" else closed(volume, grid, gaps)
 
 
-def _voxels(grid: Grid, progress: Progress | None) -> NDArray[Any]:
-    """Return the values (columns, rows, slices): a view, in memory the slices follow one another."""
+def check(series: Series, gaps: Gaps) -> None:
+    """Raise what stops a series from being read with this policy for gaps: `GridError` or `ReadError`."""
+    for finding in series.findings:
+        if finding.stops and not (finding.kind in GAP_KINDS and gaps != "refuse"):
+            raise (GridError if finding.kind in GRID_KINDS else ReadError)(
+                f"the series cannot be read: {finding}"
+            )
+
+
+def _voxels(grid: Grid, progress: Progress | None) -> Any:
+    """Return the values (columns, rows, slices[, moments]): a view, in memory rows follow one another."""
     first = grid.slices[0][0]
-    whole = all(_is_whole(header) for here in grid.slices for header in here)
-    stack = np.empty((len(grid.slices), first.rows, first.columns), np.int16 if whole else np.float32)
-    large: dict[int, NDArray[Any]] = {}
-
-    def fill(k: int) -> None:
-        values = _slice(grid, k)
-        if whole and (values.min() < _INT16.min or values.max() > _INT16.max):
-            large[k] = values
-        else:
-            stack[k] = values
-
-    abreast(fill, range(len(grid.slices)), progress)
-    if large:
-        stack = stack.astype(np.float32)
-        for k, values in large.items():
-            stack[k] = values
-    return stack.transpose(2, 1, 0)
+    dtype = _dtype(grid)
+    needed = dtype.itemsize * first.rows * first.columns * len(grid.slices) * grid.moments
+    if needed > limits.most_bytes():
+        return _as_asked(grid, dtype)
+    stack = np.empty((grid.moments, len(grid.slices), first.rows, first.columns), dtype)
+    stack = _filled(grid, stack, progress)
+    volume = stack.transpose(3, 2, 1, 0)
+    return volume if grid.fourth is not None else volume[..., 0]
 
 
-def _slice(grid: Grid, k: int) -> NDArray[Any]:
-    """Return the values of slice k; what else lies at its position must be equal."""
-    here = grid.slices[k]
-    values, *others = [_values(header, _where(header, k, len(grid.slices))) for header in here]
-    if any(not np.array_equal(values, other) for other in others):
+def _dtype(grid: Grid) -> np.dtype[Any]:
+    headers = [header for here in grid.slices for header in here]
+    if headers[0].is_colour:
+        return COLOUR
+    return np.dtype(np.int16 if all(map(is_whole, headers)) else np.float32)
+
+
+def _filled(grid: Grid, stack: NDArray[Any], progress: Progress | None) -> NDArray[Any]:
+    """Return the stack with the images of all places in it; as float32 if some do not fit int16."""
+    large: dict[tuple[int, int], NDArray[Any]] = {}
+
+    def fill(frame: list[tuple[int, int, Header]]) -> None:
+        for t, k, values in _images_of(frame, len(grid.slices)):
+            if t >= len(stack):
+                _check_copy(large.get((0, k), stack[0, k]), values, k, grid)
+            elif stack.dtype == np.int16 and not _fits(values):
+                large[t, k] = values
+            else:
+                stack[t, k] = values
+
+    first, copies = _frames(grid)
+    abreast(fill, first, progress)
+    abreast(fill, copies, None)
+    if not large:
+        return stack
+    stack = stack.astype(np.float32)
+    for place, values in large.items():
+        stack[place] = values
+    return stack
+
+
+def _fits(values: NDArray[Any]) -> bool:
+    if values.dtype in (np.int16, np.uint8, np.int8):
+        return True
+    return bool(values.min() >= _INT16.min and values.max() <= _INT16.max)
+
+
+def _frames(grid: Grid) -> tuple[list[list[tuple[int, int, Header]]], list[list[tuple[int, int, Header]]]]:
+    """Return (moment, slice, header) of all images by the frame they lie in, and of what else is there."""
+    kept: dict[tuple[Any, int], list[tuple[int, int, Header]]] = {}
+    copies: list[list[tuple[int, int, Header]]] = []
+    for k, here in enumerate(grid.slices):
+        for t, header in enumerate(here):
+            if t < grid.moments:
+                kept.setdefault((header.file, header.frame), []).append((t, k, header))
+            else:
+                copies.append([(t, k, header)])
+    return list(kept.values()), copies
+
+
+def _images_of(frame: list[tuple[int, int, Header]], count: int) -> list[tuple[int, int, NDArray[Any]]]:
+    """Return (moment, slice, values) of the images that lie in one frame, which is read once."""
+    _, k, header = frame[0]
+    whole = stored_frame(header, _where(header, k, count))
+    return [(t, k, modality_values(_tile(whole, one), one)) for t, k, one in frame]
+
+
+def _tile(frame: NDArray[Any], header: Header) -> NDArray[Any]:
+    if header.tile is None:
+        return frame
+    row, column = header.tile
+    return frame[row : row + header.rows, column : column + header.columns]
+
+
+def _check_copy(values: NDArray[Any], other: NDArray[Any], k: int, grid: Grid) -> None:
+    if not np.array_equal(values, other):
         raise GridError(
-            f"expected one image a position, found {len(here)} that differ at slice {k + 1} "
-            f"of {len(grid.slices)}; export time points, echoes or repeats as series of their own"
+            f"expected one image a position, found {len(grid.slices[k])} that differ at slice {k + 1} "
+            f"of {len(grid.slices)}, and nothing that tells them apart; export them as series of their own"
         )
-    return values
 
 
-def _values(header: Header, where: str) -> NDArray[Any]:
-    stored, dataset = stored_pixels(header, where)
-    if header.has_modality_lut:
-        return np.asarray(apply_modality_lut(stored, dataset))
-    slope, intercept = _rescale(header)
-    if _is_whole(header):
-        wide = np.int64 if stored.itemsize > 2 else np.int32
-        return stored if intercept == 0 else np.asarray(stored.astype(wide) + int(intercept))
-    return np.asarray(stored.astype(np.float64) * slope + intercept)
+def _as_asked(grid: Grid, dtype: np.dtype[Any]) -> Stacked:
+    """Return voxels that are read when somebody looks: for a series larger than the memory limit."""
+    first = grid.slices[0][0]
+    # Whether 16 bits hold all values is known only once all are read.
+    dtype = np.dtype(np.float32) if dtype == np.int16 and not first.stored.signed else dtype
 
+    def image(k: int, t: int = 0) -> NDArray[Any]:
+        with quiet():
+            ((_, _, values),) = _images_of([(t, k, grid.slices[k][t])], len(grid.slices))
+        return values.T
 
-def _rescale(header: Header) -> tuple[float, float]:
-    """Slope and intercept (0028,1053, 1052); 1 and 0 where absent; a slope of 0 would erase all: 1."""
-    return header.slope or 1.0, header.intercept or 0.0
-
-
-def _is_whole(header: Header) -> bool:
-    slope, intercept = _rescale(header)
-    return slope == 1 and intercept == int(intercept) and not header.has_modality_lut
+    count: Any = len(grid.slices) if grid.fourth is None else (len(grid.slices), grid.moments)
+    return Stacked(image, (first.columns, first.rows), count, dtype)
 
 
 def _where(header: Header, k: int, count: int) -> str:
@@ -123,32 +185,37 @@ def _where(header: Header, k: int, count: int) -> str:
 
 
 def _unit(series: Series, header: Header) -> str:
-    """HU for a CT that states its rescale; RescaleType (0028,1054) may say otherwise."""
+    """HU for a CT that states its rescale; RescaleType (0028,1054) may say otherwise. Gy of a dose."""
+    if header.kind == "dose":
+        return header.units
     stated = header.intercept is not None and header.rescale_type in ("", "HU")
     return "HU" if series.modality == "CT" and stated and not series.localizer else ""
 
 
 def _source(series: Series, grid: Grid, middle: Header) -> dict[str, Any]:
     headers: Sequence[Header] = series.headers
-    orientation = _patient_orientation(middle)
-    stated = {"patient_orientation": orientation} if orientation else {}
+    slope, intercept = rescale(middle)
     return {
         "format": "dicom",
         "series_key": series.key,
         "slices": len(grid.slices),
-        "files": len(headers),
+        "files": len(series.files),
         "spacing_mm": list(series.spacing_mm),
         "spacing_from": grid.spacing_from,
-        "transfer_syntax": ", ".join(sorted({h.transfer_syntax for h in headers})),
-        "photometric": middle.photometric,
+        "transfer_syntax": ", ".join(sorted({h.stored.syntax_name for h in headers})),
+        "photometric": middle.stored.photometric,
         "units": middle.units or middle.rescale_type,
-        "rescale": "one" if len({_rescale(h) for h in headers}) == 1 else "per slice",
-        "padding": None
-        if middle.padding is None
-        else middle.padding * _rescale(middle)[0] + _rescale(middle)[1],
+        "rescale": "one" if len({rescale(h) for h in headers}) == 1 else "per slice",
+        "padding": None if middle.padding is None else middle.padding * slope + intercept,
         "findings": [finding.text for finding in series.findings],
-        **stated,
+        **({"body_part": middle.body_part} if middle.body_part else {}),
+        **_stated_orientation(middle),
     }
+
+
+def _stated_orientation(header: Header) -> dict[str, list[str]]:
+    orientation = _patient_orientation(header)
+    return {"patient_orientation": orientation} if orientation else {}
 
 
 def _patient_orientation(header: Header) -> list[str]:
