@@ -55,6 +55,8 @@ def scan(
 def _whereabouts(series: Series, place: Path) -> str:
     """Name the series' file below `place`, or its folder and how many files it has."""
     first = series.files[0]
+    if not first.is_relative_to(place):  # unpacked: its names are ours
+        return f"{len(series.files)} in an archive"
     inside = first.relative_to(place) if first != place else Path(first.name)
     return str(inside) if len(series.files) == 1 else f"{len(series.files)} in {inside.parent}"
 

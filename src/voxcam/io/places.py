@@ -1,25 +1,30 @@
-"""A place: a folder, or one file, and what in it can be read."""
+"""A place: a folder, an archive or one file, and what in it can be read."""
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from voxcam.errors import ReadError
-from voxcam.io.abreast import abreast
+from voxcam.io.abreast import looked_at
+from voxcam.io.dicom import as_text
 from voxcam.io.dicom import headers as dicom_headers
 from voxcam.io.dicom import reader as dicom_reader
 from voxcam.io.dicom import series as dicom_series
 from voxcam.io.left_out import LeftOut, reasons
+from voxcam.io.place.archive import is_archive, unpack
+from voxcam.io.place.cache import HeaderCache
+from voxcam.io.place.folders import Met, walk
 from voxcam.io.quiet import quiet
 from voxcam.io.study import Finding, Series, Study
 from voxcam.io.volume_files import nifti
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from voxcam.core.volume import Volume
@@ -63,11 +68,23 @@ READERS: dict[str, Reader] = {
 _HEAD_BYTES = 352
 
 
+@dataclass(frozen=True)
+class Archive:
+    """A file whose members are looked at in its place."""
+
+    path: Path
+
+
+Looked = LeftOut | Archive | tuple[str, tuple[Any, ...]]
+
+
 def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Study:
     """Return the series of a folder and all below it, or of one file; only headers are read.
 
     Files are told by what they hold, not by their name. Pipes, sockets and devices are not opened, and a
-    folder met twice by links is entered once. Every file is accounted for in the study's counts.
+    folder met twice by links is entered once. Zip archives are unpacked, within caps, to a private folder
+    that lasts as long as the series do. Every file, or member of an archive, is accounted for in the
+    study's counts. What headers said is remembered for the next scan (VOXCAM_CACHE=off: it is not).
 
     Parameters
     ----------
@@ -82,22 +99,26 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
     ReadError
         The place does not exist.
     """
-    files, left_out = _walk(Path(place), progress)
+    met, left_out = walk(Path(place), progress)
+    remembered = HeaderCache.of(Path(place), as_text.VERSION)
     with quiet():
-        looked = abreast(_look, files, progress)
+        looked = looked_at(met, partial(_look, remembered=remembered), progress)
+        unpacked, lent = _unpacked(looked, progress)
+        looked += unpacked
         kept: dict[str, list[Any]] = {name: [] for name in READERS}
         for found in looked:
             if isinstance(found, LeftOut):
                 left_out.append(found)
-            else:
+            elif isinstance(found, tuple):
                 kept[found[0]] += found[1]
         series, findings = _series(kept, left_out)
+    remembered.save()
     refused = sum(item.refused for item in left_out)
-    loaded = len(looked) - sum(isinstance(found, LeftOut) for found in looked)
-    if not files and not left_out:
+    loaded = sum(isinstance(found, tuple) for found in looked)
+    if not loaded and not left_out:
         findings.append(Finding("empty", "the place holds no files", 0))
     return Study(
-        series=tuple(series),
+        series=tuple(replace(one, keeps=lent) for one in series) if lent else tuple(series),
         findings=(*reasons(left_out), *findings),
         found=loaded + len(left_out),
         loaded=loaded,
@@ -156,81 +177,67 @@ def _stated(series: Series, modality: str) -> Series:
     return replace(series, modality=code)
 
 
-def _walk(root: Path, progress: Progress | None) -> tuple[list[Path], list[LeftOut]]:
-    """Return the regular files at and below `root`, sorted, and what is neither file nor open folder."""
+def _look(met: Met, remembered: HeaderCache | None) -> Looked:
+    """Return the reader's name and the headers, why the file is left out, or that it is an archive."""
+    if remembered is not None and (text := remembered.get(met.path, met.status)) is not None:
+        known = as_text.from_text(met.path, text)
+        return known if isinstance(known, LeftOut) else ("dicom", known)
     try:
-        status = root.stat()
-    except (OSError, ValueError):
-        raise ReadError("expected a folder or a file to scan, found nothing there; check the path") from None
-    if not stat.S_ISDIR(status.st_mode):
-        return (
-            ([root], []) if stat.S_ISREG(status.st_mode) else ([], [LeftOut("neither a file nor a folder")])
-        )
-    files: list[Path] = []
-    left_out: list[LeftOut] = []
-    entered = {(status.st_dev, status.st_ino)}
-    folders = [root]
-    while folders:
-        for entry in _entries(folders.pop(), left_out):
-            _place(entry, files, folders, left_out, entered)
-        if progress is not None:
-            progress(0, len(files))
-    return sorted(files), left_out
-
-
-def _entries(folder: Path, left_out: list[LeftOut]) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        left_out.append(LeftOut("a folder that may not be opened", refused=True))
-        return []
-
-
-def _place(
-    entry: Path,
-    files: list[Path],
-    folders: list[Path],
-    left_out: list[LeftOut],
-    entered: set[tuple[int, int]],
-) -> None:
-    """Put an entry of a folder where it belongs."""
-    try:
-        status = entry.stat()
-    except OSError:
-        left_out.append(LeftOut("a link that leads nowhere, or a file that may not be seen", refused=True))
-        return
-    if stat.S_ISREG(status.st_mode):
-        files.append(entry)
-    elif not stat.S_ISDIR(status.st_mode):
-        left_out.append(LeftOut("neither a file nor a folder"))
-    elif (status.st_dev, status.st_ino) not in entered:
-        entered.add((status.st_dev, status.st_ino))
-        folders.append(entry)
-
-
-def _look(path: Path) -> LeftOut | tuple[str, tuple[Any, ...]]:
-    """Return the reader's name and the headers, or why the file is left out."""
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
+        head = _head(met.path)
     except OSError:
         return LeftOut("the file cannot be opened or read", refused=True)
     if not head:
         return LeftOut("empty file", refused=True)
+    if is_archive(head):
+        return Archive(met.path)
     for name, reader in READERS.items():
-        if reader.recognises(path, head):
-            header = reader.header(path)
-            if isinstance(header, LeftOut):
-                return header
-            return name, header if isinstance(header, tuple) else (header,)
-    return LeftOut(_kind(head))
+        if reader.recognises(met.path, head):
+            return _recognised(met, name, reader, remembered)
+    return LeftOut("not an image file")
 
 
-def _kind(head: bytes) -> str:
-    """Return what a file is that no reader knows, as far as it helps."""
-    if head.startswith(b"PK\x03\x04"):
-        return "archive (zip), not opened: unpack it first"
-    return "not an image file"
+def _head(path: Path) -> bytes:
+    # A pipe that took the file's place since the walk must not be waited for.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        return os.read(descriptor, _HEAD_BYTES)
+    finally:
+        os.close(descriptor)
+
+
+def _recognised(met: Met, name: str, reader: Reader, remembered: HeaderCache | None) -> Looked:
+    found = reader.header(met.path)
+    if name == "dicom" and remembered is not None and remembered.keeps:
+        text = as_text.as_text(found)
+        if text is not None:
+            remembered.put(met.path, met.status, text)
+    if isinstance(found, LeftOut):
+        return found
+    return name, found if isinstance(found, tuple) else (found,)
+
+
+def _unpacked(looked: list[Looked], progress: Progress | None) -> tuple[list[Looked], Any]:
+    """Return what lies in the archives among `looked`, and the folder they are unpacked to; None if none is.
+
+    The folder is removed when nobody holds it any more. An archive that is refused as a whole is left out.
+    """
+    look = partial(_look, remembered=None)
+    archives = [found for found in looked if isinstance(found, Archive)]
+    if not archives:
+        return [], None
+    lent = TemporaryDirectory(prefix="voxcam-")
+    inside: list[Looked] = []
+    for number, archive in enumerate(archives):
+        folder = Path(lent.name) / str(number)
+        folder.mkdir()
+        try:
+            files, left_out = unpack(archive.path, folder, progress)
+        except ReadError as error:
+            inside.append(LeftOut(str(error), refused=True))
+            continue
+        inside += left_out
+        inside += looked_at([Met(path, path.stat()) for path in files], look, progress)
+    return inside, lent
 
 
 def _series(kept: dict[str, list[Any]], left_out: list[LeftOut]) -> tuple[list[Series], list[Finding]]:

@@ -81,6 +81,8 @@ class Series:
     kind
         ``image``, or what was derived from one and lies on it: ``segmentation``, ``structures``,
         ``parametric map``, ``dose``.
+    keeps
+        What must last as long as the series: the folder an archive was unpacked to.
     """
 
     uid: str = field(repr=False)
@@ -95,6 +97,7 @@ class Series:
     localizer: bool = False
     headers: tuple[Any, ...] = field(default=(), repr=False)
     kind: str = "image"
+    keeps: object = field(default=None, repr=False)
 
     @property
     def readable(self) -> bool:

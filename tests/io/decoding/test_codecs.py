@@ -45,8 +45,8 @@ def test_as_other_decoders(path):
         pixels = decode(frame_of(dataset, number), coding_of(dataset))
         expected = truth(path, dataset, number)
         assert pixels.dtype == coding_of(dataset).dtype
-        # Lossy JPEG too: the inverse cosine transform of all is libjpeg's exact integer one, or differs by one
-        # where a decoder was built with another (T.83 allows that); colour conversion spreads one to two.
+        # All here use libjpeg's exact integer cosine transform; T.83 lets another differ by one a component,
+        # which colour conversion makes two. The other codecs are exact, lossy or not.
         most = 2 if ".4.50" in str(dataset.file_meta.TransferSyntaxUID) else 0
         np.testing.assert_allclose(pixels.astype(float), expected.astype(float), rtol=0, atol=most)
 

@@ -13,9 +13,9 @@ from voxcam.io.decoding.frames import frame_fragments
 
 END = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 BEFORE = b"what comes before the pixels"
-frames_of_bytes = st.lists(
-    st.binary(min_size=2, max_size=60).map(lambda b: b + b"\xff\xd9"), min_size=1, max_size=6
-)
+# As in compressed data, an end marker is at the end alone.
+a_frame = st.binary(min_size=2, max_size=60).map(lambda raw: raw.replace(b"\xff", b"\0") + b"\xff\xd9")
+frames_of_bytes = st.lists(a_frame, min_size=1, max_size=6)
 
 
 def found(pixels, frames, extended=None, after=b"later elements"):
@@ -35,10 +35,12 @@ def pixels_of(fragments, table=b""):
 
 @given(frames_of_bytes, st.integers(1, 3), st.booleans())
 def test_as_pydicom_reads_what_it_wrote(frames, each, has_table):
-    each = min(each, *map(len, frames))
+    each = min(each, *(len(frame) // 2 for frame in frames))  # a fragment has two bytes or more
     pixels = encapsulate(frames, fragments_per_frame=each, has_bot=has_table) + END
-    expected = [list(f) for f in generate_fragmented_frames(pixels, number_of_frames=len(frames))]
-    assert found(pixels, len(frames)) == expected
+    read = found(pixels, len(frames))
+    assert [b"".join(parts) for parts in read] == [frame + b"\0" * (len(frame) % 2) for frame in frames]
+    if has_table:  # without one pydicom does not see a marker that lies across two fragments
+        assert read == [list(f) for f in generate_fragmented_frames(pixels, number_of_frames=len(frames))]
 
 
 @given(frames_of_bytes)

@@ -120,14 +120,22 @@ def _by_end_marker(read: Read, fragments: list[Fragment], frames: int) -> list[l
     """Frames that end with a fragment which has an end marker in its last bytes."""
     if len(fragments) < frames:
         return []
-    ends = [place + 1 for place, fragment in enumerate(fragments) if _ends_a_frame(read, fragment)]
+    befores = [(0, 0), *fragments]
+    ends = [
+        place + 1
+        for place, (before, fragment) in enumerate(zip(befores, fragments, strict=False))
+        if _END_MARKER in _last_bytes(read, before, fragment)
+    ]
     return _cut(fragments, ends[:-1]) if len(ends) == frames and ends[-1] == len(fragments) else []
 
 
-def _ends_a_frame(read: Read, fragment: Fragment) -> bool:
+def _last_bytes(read: Read, before: Fragment, fragment: Fragment) -> bytes:
+    """Last bytes of a fragment; of a very short one with the byte before it, for a marker cut in two."""
     at, length = fragment
-    near = min(length, _NEAR_END)
-    return _END_MARKER in read(at + length - near, near)
+    if length >= _NEAR_END:
+        return read(at + length - _NEAR_END, _NEAR_END)
+    last = read(sum(before) - 1, 1) if before[1] else b""
+    return last + read(at, length)
 
 
 def _cut(fragments: list[Fragment], places: Sequence[int]) -> list[list[Fragment]]:

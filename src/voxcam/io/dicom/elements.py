@@ -119,7 +119,6 @@ class Source:
             raise Damaged("the file was cut short: copy it again")
         return 0
 
-
     def glimpse(self, offset: int, count: int) -> bytes:
         """Return a few bytes, fewer at the end of the file; `bytes` stay as they are."""
         return self._read(offset, count)

@@ -65,7 +65,7 @@ def stored_frame(header: Header, where: str) -> NDArray[Any]:
             if stored.native:
                 raw = _native(header, descriptor)
             else:
-                raw = crew().decode(_code(header, descriptor), _coding(stored))
+                raw = used_bits(crew().decode(_code(header, descriptor), _coding(stored)), stored)
     except Damaged as damage:
         raise ReadError(f"{where}: {damage}") from None
     except DecodeError as error:
@@ -109,10 +109,10 @@ def _native(header: Header, descriptor: int) -> NDArray[Any]:
     flat = np.frombuffer(raw, stored_type(stored))
     if stored.swapped:
         flat = flat.reshape(-1, 2)[:, ::-1].reshape(-1)[: stored.frame_bits // 8]
-    return _shaped(_used_bits(flat, stored), stored)
+    return _shaped(used_bits(flat, stored), stored)
 
 
-def _used_bits(flat: NDArray[Any], stored: Stored) -> NDArray[Any]:
+def used_bits(flat: NDArray[Any], stored: Stored) -> NDArray[Any]:
     """Return numbers without the bits above those stored: overlays of old, or rubbish; PS3.5 8.1.1."""
     unused = stored.bits_allocated - stored.bits_stored
     if unused <= 0 or stored.tag in _REAL:

@@ -69,6 +69,11 @@ class HeaderCache:
                 return cls(root, version, folder / f"{_hashed(place, salt)}{_SUFFIX}", salt)
         return cls(root, version, None, b"")
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything put here is remembered at all."""
+        return self._file is not None
+
     def get(self, path: Path, status: os.stat_result) -> str | None:
         """Return the text remembered for a file, if nothing about it changed.
 
