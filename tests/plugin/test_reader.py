@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
-from builders import write_dicom_series
+from builders import noise, write_dicom_series
 from napari.layers import Layer
+from pydicom.data import get_testdata_file
 
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.errors import ExportError, ReadError
 from voxcam.export.nifti import write_nifti as save
 from voxcam.plugin import samples
+from voxcam.plugin.appearance import made_of, moment_words
 from voxcam.plugin.reader import as_layer, get_reader, read
 from voxcam.plugin.writer import write_nifti
 from voxcam.samples import SAMPLES, sample_path
@@ -134,3 +138,50 @@ def test_time_is_written_last(tmp_path):
     at = np.rint(np.linalg.inv(saved.affine) @ [*volume.geometry.to_world((1, 2, 3)), 1])[:3].astype(int)
     assert saved.shape[3] == 2
     assert np.allclose(saved.get_fdata()[tuple(at)], moving[1, 2, 3], atol=1e-6)
+
+
+def test_a_colour_image_is_a_layer_of_colours():
+    (data,) = read(get_testdata_file("SC_rgb_rle_2frame.dcm"))
+    layer = Layer.create(*data)
+    assert layer.rgb
+    assert layer.data.shape == (2, 1, 100, 100, 3)
+    truth = pydicom.dcmread(get_testdata_file("SC_rgb_2frame.dcm")).pixel_array
+    np.testing.assert_array_equal(np.asarray(layer.data)[:, 0], truth)
+
+
+def test_a_zip_of_a_study_opens(tmp_path):
+    paths = write_dicom_series(tmp_path / "in", noise())
+    archive = tmp_path / "study.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in paths:
+            packed.write(path, f"doe/{path.name}")
+    (data,) = get_reader(str(archive))(str(archive))
+    assert data[0].shape == (4, 5, 7)
+
+
+def test_a_series_with_a_gap_keeps_its_places_and_says_so(tmp_path):
+    paths = write_dicom_series(tmp_path, noise((7, 5, 6)))
+    paths[3].unlink()
+    (data,) = read(str(tmp_path))
+    layer = Layer.create(*data)
+    volume = layer.metadata["volume"]
+    assert layer.data.shape == (6, 5, 7)
+    assert volume.empty == (3,)
+    assert made_of(volume) == "1 slice is missing: its place is empty"
+
+
+def test_echoes_are_the_first_axis_and_named(tmp_path):
+    uids = {"SeriesInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4", "Modality": "MR"}
+    for echo in (10.0, 4.5):
+        write_dicom_series(tmp_path / str(echo), noise(seed=int(echo)), EchoTime=echo, **uids)
+    (data,) = read(str(tmp_path))
+    layer = Layer.create(*data)
+    volume = layer.metadata["volume"]
+    assert layer.data.shape == (2, 4, 5, 7)
+    assert layer.axis_labels[0] == "echo time"
+    assert moment_words(volume.fourth, 1, 2) == "echo time 10 ms (2 of 2)"
+
+
+def test_what_is_drawn_over_an_image_is_a_layer_of_its_own():
+    kinds = [kind for _, _, kind in read(get_testdata_file("MR-SIEMENS-DICOM-WithOverlays.dcm"))]
+    assert sorted(kinds) == ["image", "labels"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxcam.core.explanation import Explanation
+    from voxcam.core.volume import Volume
     from voxcam.export import ExportOptions
+    from voxcam.io import Progress, Series
+    from voxcam.io.study import Gaps
 
 
 def explain(  # noqa: PLR0913 - a command's options
@@ -31,6 +34,8 @@ def explain(  # noqa: PLR0913 - a command's options
     ] = "measured",
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
     modality: Annotated[str | None, typer.Option(help="Of a NIfTI that does not state it: CT, MR.")] = None,
+    gaps: Annotated[str, typer.Option(help="Missing slices, uneven steps: refuse, interpolate.")] = "refuse",
+    moment: Annotated[int | None, typer.Option(help="Of a study in time: which volume, from 0.")] = None,
     mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
@@ -56,7 +61,7 @@ def explain(  # noqa: PLR0913 - a command's options
     if isinstance(chosen, list):
         check_names(chosen, classifier.classes, "class")
     with shown("reading") as progress:
-        volume = voxcam.read(found, progress=progress, modality=modality)
+        volume = read_moment(found, progress, modality, asked_gaps(gaps), moment)
     with shown("explaining") as progress:
         explanation = voxcam.explain(
             volume,
@@ -76,6 +81,35 @@ def explain(  # noqa: PLR0913 - a command's options
     print_explanation(explanation)
     print_line(f"{len(files)} files in {out}")
     return 0
+
+
+def read_moment(
+    series: Series, progress: Progress | None, modality: str | None, gaps: Gaps, moment: int | None
+) -> Volume:
+    """Return the series as a volume, of one in time the moment asked for."""
+    import voxcam
+    from voxcam.errors import ReadError
+
+    volume = voxcam.read(series, progress=progress, modality=modality, gaps=gaps)
+    if moment is None:
+        return volume
+    try:
+        return volume.moment(moment)
+    except ValueError as error:
+        raise ReadError(f"{error} (--moment)") from None
+
+
+def asked_gaps(text: str) -> Gaps:
+    """Return a policy for missing slices as `voxcam.read` takes it."""
+    from typing import get_args
+
+    from voxcam.errors import ReadError
+    from voxcam.io.study import Gaps
+
+    for policy in get_args(Gaps):
+        if text == policy:
+            return cast("Gaps", policy)
+    raise ReadError(f"expected gaps to be {', '.join(get_args(Gaps))}, found another word")
 
 
 def asked_classes(text: str) -> list[str] | int | None:

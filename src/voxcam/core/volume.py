@@ -267,13 +267,14 @@ def grey(volume: Volume, *, whole: bool = False) -> Volume:
     """
     if not volume.is_colour:
         return volume
-    work = partial(_luminance, whole=whole)
+    work = partial(luminance, whole=whole)
     array = isinstance(volume.voxels, np.ndarray)
     voxels = work(volume.voxels) if array else Mapped(volume.voxels, work, np.uint8 if whole else np.float32)
     return replace(volume, voxels=voxels)
 
 
-def _luminance(colour: NDArray[Any], *, whole: bool) -> NDArray[Any]:
+def luminance(colour: NDArray[Any], *, whole: bool = False) -> NDArray[Any]:
+    """Return the luminance of `COLOUR` voxels, as `grey` of a volume."""
     red, green, blue = (colour[name].astype(np.float32) for name in ("R", "G", "B"))
     luminance = 0.299 * red + 0.587 * green + 0.114 * blue
     return np.asarray(np.rint(luminance).astype(np.uint8) if whole else luminance)

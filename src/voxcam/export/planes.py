@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from voxcam.core.volume import luminance
 from voxcam.errors import ExportError
 
 if TYPE_CHECKING:
@@ -158,6 +159,8 @@ def cut(volume: Volume, plane: Plane = "axial", index: int | None = None) -> Sli
     key[axes[through]] = display.shape[through] - 1 - index if flips[through] else index
     pixels = np.asarray(volume.voxels[tuple(key)])
     pixels = pixels[..., 0] if pixels.ndim == 3 else pixels
+    # Evidence is drawn in colours: under it a colour image is grey, so that these are the only ones.
+    pixels = luminance(pixels) if volume.is_colour else pixels
     pixels = pixels if axes[down] < axes[across] else pixels.T
     pixels = pixels[:: -1 if flips[down] else 1, :: -1 if flips[across] else 1]
     return Slice(pixels, plane, index, display, stated_letters(volume))

@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 
 from voxcam.io.study import Finding, Progress, Series, Study
 
-__all__ = ["Finding", "Progress", "Series", "Study", "read", "read_mask", "scan"]
+__all__ = ["Finding", "Progress", "Series", "Study", "read", "read_mask", "read_overlays", "scan"]
 
 if TYPE_CHECKING:
+    from voxcam.io.dicom.overlays import read_overlays
     from voxcam.io.places import read, scan
     from voxcam.io.volume_files.nifti import read_mask
 
-_WHERE = {"scan": "voxcam.io.places", "read": "voxcam.io.places", "read_mask": "voxcam.io.volume_files.nifti"}
+_WHERE = {
+    "scan": "voxcam.io.places",
+    "read": "voxcam.io.places",
+    "read_mask": "voxcam.io.volume_files.nifti",
+    "read_overlays": "voxcam.io.dicom.overlays",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -18,6 +18,8 @@ Progress = Callable[[int, int], None]
 Format = Literal["dicom", "nifti", "nrrd", "metaimage", "mgh"]
 # What becomes of missing slices and uneven steps.
 Gaps = Literal["refuse", "mark", "interpolate"]
+# Findings that stop a series unless its gaps are marked or interpolated.
+GAP_KINDS = ("missing-slices", "uneven-steps")
 
 _HOW_TO_CHOOSE = "`voxcam scan PLACE` lists them; choose by index or UID (--series)"
 # An error is one line to be read at a glance: series are named in it as long as they fit.
@@ -103,6 +105,11 @@ class Series:
     def readable(self) -> bool:
         """Whether no finding stops it from being read."""
         return not any(finding.stops for finding in self.findings)
+
+    def can_be_read(self, gaps: Gaps) -> bool:
+        """Whether it can be read with this policy for missing slices and uneven steps."""
+        closes = GAP_KINDS if gaps != "refuse" else ()
+        return not any(finding.stops and finding.kind not in closes for finding in self.findings)
 
     @property
     def spacing_known(self) -> bool:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from voxcam.core.lazy import sampled
 from voxcam.plugin.frame import in_display_order, place_volume
 
 if TYPE_CHECKING:
     from voxcam.core.heatmap import Heatmap
-    from voxcam.core.volume import Volume
+    from voxcam.core.volume import Axis, Volume
     from voxcam.core.windows import Window
 
+_LOOKED_AT = 24  # slices of a volume that is read as asked
 # A sigmoid reaches 0.25 % and 99.75 % at 1.5 widths from its centre.
 _SIGMOID_REACH = 1.5
 _MOST_COLOURS = 1024  # as many as the screen's shader holds
@@ -35,7 +37,7 @@ def appearance(volume: Volume, window: Window | None = None) -> tuple[Any, dict[
         "scale": (1.0,) * time + placement.scale,
         "translate": (0.0,) * time + placement.translate,
         "units": ("pixel",) * time + ("mm",) * 3,
-        "axis_labels": ("t",) * time + placement.axis_labels,
+        "axis_labels": (_fourth(volume),) * time + placement.axis_labels,
         "metadata": {
             "affine": placement.geometry.affine,
             "geometry": placement.geometry,
@@ -45,6 +47,8 @@ def appearance(volume: Volume, window: Window | None = None) -> tuple[Any, dict[
     }
     if volume.unit == "label":
         return data, attributes
+    if volume.is_colour:
+        return _bytes(data), attributes | {"rgb": True}
     window = window or volume.window
     limits = _limits(window)
     low, high = _reach(data)
@@ -55,6 +59,17 @@ def appearance(volume: Volume, window: Window | None = None) -> tuple[Any, dict[
         "interpolation2d": "linear",
     }
     return data, attributes
+
+
+def _bytes(colour: Any) -> Any:
+    """Return `COLOUR` voxels as napari wants them: red, green and blue along a last axis of bytes."""
+    whole = np.ascontiguousarray(colour)
+    return whole.view(np.uint8).reshape(*whole.shape, 3)
+
+
+def _fourth(volume: Volume) -> str:
+    """Return what the sliders call the axis before the slices: time, echo time, b-value, ..."""
+    return volume.fourth.name if volume.fourth is not None else "t"
 
 
 def volume_name(volume: Volume) -> str:
@@ -73,6 +88,30 @@ def volume_words(volume: Volume) -> str:
     spacing = " × ".join(f"{s:.2f}".rstrip("0").rstrip(".") for s in volume.geometry.spacing_mm)
     unit = "mm" if volume.geometry.frame != "unknown" else "(unit unknown)"
     return f"{volume.modality or 'image'} {size}, {spacing} {unit}"
+
+
+def made_of(volume: Volume) -> str:
+    """Return what of a volume on the screen was not measured, or not as it is shown; "" if all was."""
+    lines = []
+    if volume.is_colour:
+        lines.append("a colour image, shown as grey")
+    if volume.empty:
+        one = len(volume.empty) == 1
+        places = "slice is missing: its place is" if one else "slices are missing: their places are"
+        lines.append(f"{len(volume.empty)} {places} empty")
+    elif between := len(volume.source.get("gap_slices", ())):
+        lines.append(f"{between} slices are interpolated, not measured")
+    return "\n".join(lines)
+
+
+def moment_words(axis: Axis | None, place: int, count: int) -> str:
+    """Return which volume of the fourth axis is shown: ``echo time 4.9 ms (2 of 3)``."""
+    name = "time" if axis is None else axis.name
+    if axis is None or place >= len(axis.values):
+        return f"{name} {place + 1} of {count}"
+    value = axis.values[place]
+    stated = value if isinstance(value, str) else f"{value:g}"
+    return f"{name} {stated}{f' {axis.unit}' if axis.unit else ''} ({place + 1} of {count})"
 
 
 def _limits(window: Window) -> tuple[float, float]:
@@ -97,7 +136,8 @@ def _grey(volume: Volume, window: Window) -> Any:
 
 
 def _reach(data: Any) -> tuple[float, float]:
-    """Return the lowest and the highest value; of floats, of the finite ones."""
+    """Return the lowest and the highest value; of floats, of the finite ones; of what is lazy, of a few."""
+    data = sampled(data, _LOOKED_AT)
     low, high = float(np.min(data)), float(np.max(data))
     if np.isfinite([low, high]).all():
         return low, high

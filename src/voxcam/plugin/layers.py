@@ -13,6 +13,7 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import Colormap
 
+from voxcam.core.volume import grey
 from voxcam.export.panels import MASK_COLOUR
 from voxcam.export.planes import peak_inside
 from voxcam.export.style import HeatmapStyle
@@ -94,7 +95,8 @@ class ReviewLayers:
             return
         self._drawn.clear()
         self.placement = place_volume(volume)
-        self.study = self._put(self.study, Image, volume, volume_name(volume))
+        # One layer for every study: napari cannot turn a grey one into one of colours.
+        self.study = self._put(self.study, Image, grey(volume, whole=True), volume_name(volume))
         self._show_finding()
         for layer in self._evidence:
             self._blank(layer)
@@ -149,7 +151,7 @@ class ReviewLayers:
     def _show_window(self) -> None:
         if self.review.volume is None or self.study is None or self.review.window is None:
             return
-        _, attributes = appearance(self.review.volume, self.review.window)
+        _, attributes = appearance(grey(self.review.volume, whole=True), self.review.window)
         self.study.colormap = attributes["colormap"]
         self.study.contrast_limits = attributes["contrast_limits"]
 

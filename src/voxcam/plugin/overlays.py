@@ -8,6 +8,7 @@ import numpy as np
 from napari.components.overlays import TextOverlay
 
 from voxcam.export.planes import PLANES, Slice
+from voxcam.plugin.appearance import made_of, moment_words
 from voxcam.plugin.frame import letters, place_volume
 from voxcam.plugin.review import LABEL, NO_LAYER
 
@@ -60,11 +61,12 @@ class Overlays:
         if volume is None:
             return words | {"welcome": "" if len(self.viewer.layers) else _WELCOME}
         placement = place_volume(volume)
-        words |= {"where": self._where(), "badge": placement.badge}
+        badge = "\n".join(filter(None, (placement.badge, made_of(volume))))
+        words |= {"where": self._where(), "badge": badge}
         if self.review.explanation is not None:
             # Two short lines leave the lower letter free.
             words["label"] = LABEL.replace("diagnosis. ", "diagnosis.\n")
-            words["badge"] = "\n".join(filter(None, (placement.badge, self._evidence())))
+            words["badge"] = "\n".join(filter(None, (badge, self._evidence())))
         if self.viewer.dims.ndisplay == 2:
             down, right = self.viewer.scene.camera.orientation[-2:]
             found = letters(placement, self._order(), (str(down), str(right)))
@@ -85,7 +87,8 @@ class Overlays:
             cut = Slice(np.empty((0, 0)), PLANES[through], round(float(at)), placement.geometry)
             lines.append(cut.words)
         if dims.ndim == 4:
-            lines.append(f"time {int(dims.current_step[0]) + 1} of {int(dims.nsteps[0])}")
+            place, count = int(dims.current_step[0]), int(dims.nsteps[0])
+            lines.append(moment_words(volume.fourth, place, count))
         return "\n".join(lines)
 
     def _evidence(self) -> str:

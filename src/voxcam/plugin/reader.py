@@ -9,10 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from voxcam.io import Series
+
     Paths = str | os.PathLike[str] | Sequence[str]
     LayerData = tuple[Any, dict[str, Any], str]
 
-_ENDINGS = (".nii", ".nii.gz", ".dcm", ".dicom", ".ima")
+_ENDINGS = (
+    *(".dcm", ".dicom", ".ima", ".zip"),
+    *(".nii", ".nii.gz", ".hdr", ".nrrd", ".nhdr", ".mha", ".mhd", ".mgh", ".mgz"),
+)
 # A folder of many series is opened up to here; the rest is named in the first layer's metadata.
 MOST_SERIES = 8
 _LOOKED_AT = 64
@@ -45,20 +50,19 @@ def read(path: Paths) -> list[LayerData]:
         If nothing there can be read.
     """
     from voxcam.errors import ReadError
-    from voxcam.io import read as read_series
     from voxcam.io import scan
 
     found, findings = [], []
     for one in _paths(path):
         study = scan(one)
-        found += [series for series in study.series if series.readable]
+        found += [series for series in study.series if series.can_be_read(gaps="mark")]
         findings += [str(finding) for finding in study.findings]
     if not found:
         raise ReadError(
             f"expected an image series, found none{': ' if findings else ''}{'; '.join(findings)}"
         )
-    ranked = sorted(found, key=lambda series: (series.localizer, -_size(series.shape)))
-    layers = [as_layer(read_series(series)) for series in ranked[:MOST_SERIES]]
+    ranked = sorted(found, key=lambda s: (s.localizer, s.kind != "image", -_size(s.shape)))
+    layers = [layer for series in ranked[:MOST_SERIES] for layer in _layers(series)]
     for number, (_, attributes, _) in enumerate(layers):
         attributes["visible"] = number == 0
     layers[0][1]["metadata"] |= {
@@ -67,6 +71,16 @@ def read(path: Paths) -> list[LayerData]:
     }
     # napari selects, and shows on top, the last one.
     return layers[::-1]
+
+
+def _layers(series: Series) -> list[LayerData]:
+    """Return the layer of a series, and what is drawn over its images, if anything, as a layer of its own."""
+    from voxcam.io import read as read_series
+    from voxcam.io import read_overlays
+
+    layers = [as_layer(read_series(series, gaps="mark"))]
+    drawn = read_overlays(series)
+    return layers if drawn is None else [*layers, as_layer(drawn, "overlays of the file")]
 
 
 def as_layer(volume: Any, name: str | None = None) -> LayerData:
@@ -78,7 +92,7 @@ def as_layer(volume: Any, name: str | None = None) -> LayerData:
     attributes.pop("contrast_range", None)
     if volume.unit == "label":
         return voxels, attributes, "labels"
-    return voxels, {**attributes, "rgb": False, "multiscale": False}, "image"
+    return voxels, {"rgb": False, **attributes, "multiscale": False}, "image"
 
 
 def _paths(path: Paths) -> list[Path]:

@@ -266,7 +266,7 @@ class Room(QWidget):  # type: ignore[misc]
     def _window_on_screen(self) -> Window | None:
         """Return the review's window, or the one the study's contrast limits were drawn to."""
         window, study = self.review.window, self.layers.study
-        if window is None or study is None or study.colormap.name.startswith("sigmoid"):
+        if window is None or study is None or study.colormap.name.startswith(("sigmoid", "table")):
             return window
         low, high = (float(limit) for limit in study.contrast_limits)
         if abs(low - window.ends[0]) < 1e-3 and abs(high - window.ends[1]) < 1e-3:

@@ -172,10 +172,11 @@ def read_place(place: Path, series: str | int | None, progress: Progress) -> Vol
     from voxcam.io import read, scan
 
     study = scan(place, progress)
-    images = [s for s in study.series if s.readable and not s.localizer] or list(study.series)
+    images = [s for s in study.series if s.can_be_read(gaps="mark") and not s.localizer and s.kind == "image"]
+    images = images or list(study.series)
     several = series is None and len(images) > 1
     chosen = max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
-    return read(chosen, progress)
+    return read(chosen, progress, gaps="mark")
 
 
 def explain_study(

@@ -22,7 +22,6 @@ _OTHER_FRAMES = {0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}  # hierar
 _LOSSLESS = 0xC3
 _BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length
 _SOC, _SIZ, _COD, _SOT, _EOC = b"\xff\x4f", 0xFF51, 0xFF52, 0xFF90, b"\xff\xd9"
-_HIGH_THROUGHPUT = 0x4000  # bit 14 of Rsiz, T.814 A.2
 _SMALLEST_TILE = 256  # pixels: a grid of many more tiles costs memory, and no encoder makes one
 _MOST_MARKERS = 4096
 _PADDING = b"\x00\xff"
@@ -42,8 +41,6 @@ class Stream:
         Colours come one after another.
     mixed
         JPEG 2000 with a colour transform of its own, which its decoder takes back.
-    high_throughput
-        JPEG 2000 part 15.
     start
         First byte of the code stream: a JPEG 2000 one may lie in a JP2 file.
     """
@@ -56,7 +53,6 @@ class Stream:
     lossless: bool = False
     planar: bool = False
     mixed: bool = False
-    high_throughput: bool = False
     start: int = 0
 
 
@@ -118,7 +114,7 @@ def jpeg2000_stream(code: bytes) -> Stream:
     if code[start : start + 4] != b"\xff\x4f\xff\x51" or start + 44 > len(code):
         raise DecodeError("expected a JPEG 2000 code stream, found something else")
     rows, columns = _tiled_size(code, start + 8)
-    (kind, samples) = (struct.unpack_from(">H", code, start + 6)[0], _u16(code, start + 40))
+    samples = _u16(code, start + 40)
     depth = _depth(code, start + 42, samples)
     mixed, tiles = _main_header(code, start)
     _check_tile_parts(code, tiles)
@@ -129,7 +125,6 @@ def jpeg2000_stream(code: bytes) -> Stream:
         precision=(depth & 0x7F) + 1,
         signed=bool(depth & 0x80),
         mixed=mixed,
-        high_throughput=bool(kind & _HIGH_THROUGHPUT),
         start=start,
     )
 

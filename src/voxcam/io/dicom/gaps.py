@@ -10,7 +10,8 @@ import numpy as np
 from voxcam.core.geometry import Geometry
 from voxcam.errors import ReadError
 from voxcam.io.dicom.grid import LPS_TO_RAS, axes_of
-from voxcam.io.dicom.steps import GAP_KINDS, grid_steps, usual_gap
+from voxcam.io.dicom.steps import grid_steps, usual_gap
+from voxcam.io.study import GAP_KINDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

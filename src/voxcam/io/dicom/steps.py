@@ -24,8 +24,6 @@ EVEN = 0.02
 _SAME_MM = 1e-3
 _NOTED_MM = 0.01
 GRID_KINDS = ("orientation", "missing-slices", "uneven-steps", "not-in-line")
-# What a policy for gaps can read all the same.
-GAP_KINDS = ("missing-slices", "uneven-steps")
 _WAY_OUT = (
     "read it with gaps marked or interpolated (--gaps mark, --gaps interpolate), or copy the whole series"
 )

@@ -14,9 +14,10 @@ from voxcam.io.abreast import abreast
 from voxcam.io.dicom.gaps import closed
 from voxcam.io.dicom.grid import arrange
 from voxcam.io.dicom.pixels import stored_frame
-from voxcam.io.dicom.steps import GAP_KINDS, GRID_KINDS
+from voxcam.io.dicom.steps import GRID_KINDS
 from voxcam.io.dicom.values import is_whole, modality_values, rescale
 from voxcam.io.quiet import quiet
+from voxcam.io.study import GAP_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,7 @@ def read(series: Series, progress: Progress | None = None, gaps: Gaps = "refuse"
     """
     grid = arrange(series.headers)
     with quiet():
-        voxels = _voxels(grid, progress)
+        voxels = _voxels(grid, progress, series.keeps)
     middle = grid.slices[len(grid.slices) // 2][0]
     volume = Volume(
         voxels=voxels,
@@ -79,13 +80,13 @@ def check(series: Series, gaps: Gaps) -> None:
             )
 
 
-def _voxels(grid: Grid, progress: Progress | None) -> Any:
+def _voxels(grid: Grid, progress: Progress | None, keeps: object) -> Any:
     """Return the values (columns, rows, slices[, moments]): a view, in memory rows follow one another."""
     first = grid.slices[0][0]
     dtype = _dtype(grid)
     needed = dtype.itemsize * first.rows * first.columns * len(grid.slices) * grid.moments
     if needed > limits.most_bytes():
-        return _as_asked(grid, dtype)
+        return _as_asked(grid, dtype, keeps)
     stack = np.empty((grid.moments, len(grid.slices), first.rows, first.columns), dtype)
     stack = _filled(grid, stack, progress)
     volume = stack.transpose(3, 2, 1, 0)
@@ -164,13 +165,16 @@ def _check_copy(values: NDArray[Any], other: NDArray[Any], k: int, grid: Grid) -
         )
 
 
-def _as_asked(grid: Grid, dtype: np.dtype[Any]) -> Stacked:
-    """Return voxels that are read when somebody looks: for a series larger than the memory limit."""
+def _as_asked(grid: Grid, dtype: np.dtype[Any], keeps: object) -> Stacked:
+    """Return voxels that are read when somebody looks, so that `keeps`, what holds their files, must last.
+
+    For a series larger than the memory limit.
+    """
     first = grid.slices[0][0]
     # Whether 16 bits hold all values is known only once all are read.
     dtype = np.dtype(np.float32) if dtype == np.int16 and not first.stored.signed else dtype
 
-    def image(k: int, t: int = 0) -> NDArray[Any]:
+    def image(k: int, t: int = 0, _: object = keeps) -> NDArray[Any]:
         with quiet():
             ((_, _, values),) = _images_of([(t, k, grid.slices[k][t])], len(grid.slices))
         return values.T
