@@ -32,7 +32,7 @@ def scan(
     rows = [
         (
             number,
-            series.modality or series.format,
+            _what(series),
             " x ".join(str(n) for n in series.shape),
             " x ".join(f"{mm:.3g}" for mm in series.spacing_mm) if series.spacing_known else "unknown",
             series.description,
@@ -50,6 +50,12 @@ def scan(
         f"{study.found} files found: {study.loaded} loaded, {study.skipped} skipped, {study.refused} refused"
     )
     return 0
+
+
+def _what(series: Series) -> str:
+    """Name the modality, and the kind where it is no image."""
+    what = series.modality or series.format
+    return what if series.kind == "image" else f"{what} {series.kind}"
 
 
 def _whereabouts(series: Series, place: Path) -> str:
@@ -70,7 +76,9 @@ def _document(study: Study) -> dict[str, Any]:
                 "modality": series.modality,
                 "description": series.description,
                 "format": series.format,
+                "kind": series.kind,
                 "localizer": series.localizer,
+                "readable": series.readable,
                 "shape": list(series.shape),
                 "spacing_mm": list(series.spacing_mm),
                 "files": len(series.files),

@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING
 
 from voxcam.io.study import Finding, Progress, Series, Study
 
-__all__ = ["Finding", "Progress", "Series", "Study", "read", "read_mask", "read_overlays", "scan"]
+__all__ = [
+    "Finding",
+    "Progress",
+    "Series",
+    "Study",
+    "read",
+    "read_mask",
+    "read_overlays",
+    "scan",
+    "thumbnail",
+]
 
 if TYPE_CHECKING:
     from voxcam.io.dicom.overlays import read_overlays
     from voxcam.io.places import read, scan
+    from voxcam.io.thumbnails import thumbnail
     from voxcam.io.volume_files.nifti import read_mask
 
 _WHERE = {
@@ -22,6 +33,7 @@ _WHERE = {
     "read": "voxcam.io.places",
     "read_mask": "voxcam.io.volume_files.nifti",
     "read_overlays": "voxcam.io.dicom.overlays",
+    "thumbnail": "voxcam.io.thumbnails",
 }
 
 
