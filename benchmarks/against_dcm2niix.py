@@ -52,7 +52,7 @@ _ONE_SERIES = {
     "FrameOfReferenceUID": f"{_UID}.3",
 }
 _KNOWN = {
-    "philips_mprage.dcm": "it steps by SpacingBetweenSlices; ours is within 8e-6 mm of every frame's position",
+    "philips_mprage.dcm": "it steps by SpacingBetweenSlices; ours is within 8e-6 mm of each frame's position",
     "J2K_pixelrep_mismatch.dcm": "the code stream is unsigned, the header signed: ours are pydicom's values",
     "MR2_UNCR.dcm": _CODINGS,
     "693_J2KR.dcm": _CODINGS,
