@@ -17,7 +17,7 @@ from voxcam.core.volume import Volume
 from voxcam.errors import ExportError, ReadError
 from voxcam.export.nifti import write_nifti as save
 from voxcam.plugin import samples
-from voxcam.plugin.appearance import made_of, moment_words
+from voxcam.plugin.appearance import made_of, measured_nothing, moment_words
 from voxcam.plugin.reader import as_layer, get_reader, read
 from voxcam.plugin.writer import write_nifti
 from voxcam.samples import SAMPLES, sample_path
@@ -168,6 +168,9 @@ def test_a_series_with_a_gap_keeps_its_places_and_says_so(tmp_path):
     assert layer.data.shape == (6, 5, 7)
     assert volume.empty == (3,)
     assert made_of(volume) == "1 slice is missing: its place is empty"
+    # Six slices upwards: k = 3 is the third from above.
+    assert [measured_nothing(volume, 0, index) for index in range(6)] == [index == 2 for index in range(6)]
+    assert not measured_nothing(volume, 1, 2)
 
 
 def test_echoes_are_the_first_axis_and_named(tmp_path):

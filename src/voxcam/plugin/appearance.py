@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxcam.core.lazy import sampled
+from voxcam.export.planes import DISPLAY
 from voxcam.plugin.frame import in_display_order, place_volume
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from voxcam.core.volume import Axis, Volume
     from voxcam.core.windows import Window
 
+_PICTURES = ("US", "IVUS", "ES", "XC", "OP", "OPT", "GM", "SM")
 _LOOKED_AT = 24  # slices of a volume that is read as asked
 # A sigmoid reaches 0.25 % and 99.75 % at 1.5 widths from its centre.
 _SIGMOID_REACH = 1.5
@@ -88,6 +90,19 @@ def volume_words(volume: Volume) -> str:
     spacing = " × ".join(f"{s:.2f}".rstrip("0").rstrip(".") for s in volume.geometry.spacing_mm)
     unit = "mm" if volume.geometry.frame != "unknown" else "(unit unknown)"
     return f"{volume.modality or 'image'} {size}, {spacing} {unit}"
+
+
+def frame_words(volume: Volume, badge: str) -> str:
+    """Return the badge; of a picture that is no projection, what its millimetres are."""
+    picture = volume.modality in _PICTURES and volume.geometry.frame == "detector"
+    return "millimetres on the picture's own plane" if picture else badge
+
+
+def measured_nothing(volume: Volume, through: int, index: int) -> bool:
+    """Whether slice `index` across display axis `through` is one of the empty places of a gap."""
+    axes, flips = volume.geometry.towards(DISPLAY)
+    k = volume.shape[2] - 1 - index if flips[through] else index
+    return axes[through] == 2 and k in volume.empty
 
 
 def made_of(volume: Volume) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from napari.components.overlays import TextOverlay
 
 from voxcam.export.planes import PLANES, Slice
-from voxcam.plugin.appearance import made_of, moment_words
+from voxcam.plugin.appearance import frame_words, made_of, measured_nothing, moment_words
 from voxcam.plugin.frame import letters, place_volume
 from voxcam.plugin.review import LABEL, NO_LAYER
 
@@ -61,7 +61,7 @@ class Overlays:
         if volume is None:
             return words | {"welcome": "" if len(self.viewer.layers) else _WELCOME}
         placement = place_volume(volume)
-        badge = "\n".join(filter(None, (placement.badge, made_of(volume))))
+        badge = "\n".join(filter(None, (frame_words(volume, placement.badge), made_of(volume))))
         words |= {"where": self._where(), "badge": badge}
         if self.review.explanation is not None:
             # Two short lines leave the lower letter free.
@@ -86,6 +86,8 @@ class Overlays:
             at = (dims.point[-3 + through] - placement.translate[through]) / placement.scale[through]
             cut = Slice(np.empty((0, 0)), PLANES[through], round(float(at)), placement.geometry)
             lines.append(cut.words)
+            if measured_nothing(volume, through, cut.index):
+                lines.append("nothing was measured here")
         if dims.ndim == 4:
             place, count = int(dims.current_step[0]), int(dims.nsteps[0])
             lines.append(moment_words(volume.fourth, place, count))
