@@ -268,3 +268,43 @@ def test_what_pydicom_would_warn_of_stays_unsaid_and_its_filters_come_back(caplo
     assert [w for w in caught if "pydicom" in str(w.filename)] == []
     assert caplog.records == []
     assert logging.getLogger("pydicom").filters == []
+
+
+def test_a_study_of_two_patients_is_not_read(tmp_path):
+    shared = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.4", "FrameOfReferenceUID": "1.2.5"}
+    write_dicom_series(tmp_path / "a", noise(), PatientID="1", **shared)
+    write_dicom_series(tmp_path / "b", noise(seed=1), affine_of(origin=(0, 0, 500)), PatientID="2", **shared)
+    study = io.scan(tmp_path)
+    assert [s.shape for s in study.series] == [(7, 5, 4)] * 2
+    for series in study.series:
+        with pytest.raises(ReadError, match="images of one study name 2 patients"):
+            io.read(series)
+
+
+@pytest.mark.parametrize("magic", [b"MZ", b"\x7fELF", b"#!/bin/sh\n", b"PK\x03\x04", b"\xcf\xfa\xed\xfe"])
+def test_a_file_that_is_a_program_as_well_is_refused(magic, tmp_path):
+    path = write_dicom_series(tmp_path, noise((7, 5, 1)))[0]
+    path.write_bytes(magic + path.read_bytes()[len(magic) :])
+    study = io.scan(path)
+    assert (study.loaded, study.refused) == (0, 1)
+
+
+def test_a_tiff_preamble_is_legal(tmp_path):
+    path = write_dicom_series(tmp_path, noise((7, 5, 1)))[0]
+    path.write_bytes(b"II*\0" + path.read_bytes()[4:])
+    assert io.scan(path).loaded == 1
+
+
+def test_a_second_scan_answers_the_same_from_memory(tmp_path, monkeypatch):
+    write_dicom_series(tmp_path / "ct", noise(), WindowCenter=["40", "-600"], WindowWidth=["400", "1500"])
+    (tmp_path / "ct" / "broken").write_bytes((tmp_path / "ct" / "000").read_bytes()[:-20])
+    for file in (tmp_path / "ct").iterdir():
+        os.utime(file, (1e9, 1e9))  # ctime stays: only a file written before the tick of a scan is remembered
+    monkeypatch.setattr("voxcam.io.place.cache._TICK_NS", 0)
+    first = io.scan(tmp_path)
+    monkeypatch.setattr("voxcam.io.dicom.headers.read_header", None)
+    monkeypatch.setattr("voxcam.io.places._head", None)
+    again = io.scan(tmp_path)
+    assert again.series[0].headers == first.series[0].headers
+    assert again.series[0].findings == first.series[0].findings
+    assert again.findings == first.findings

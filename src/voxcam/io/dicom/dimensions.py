@@ -107,7 +107,7 @@ def fourth_of(places: Places) -> tuple[tuple[tuple[Header, ...], ...], Axis] | N
         if _splits(places, key):
             ordered = tuple(tuple(sorted(here, key=lambda h: _order(_mark(h, key)))) for here in places)
             return ordered, _axis(splitter, [_mark(h, key) for h in ordered[0]])
-    if any(h.instance_number is None for here in places for h in here):
+    if not all(_numbered(here) for here in places):
         return None
     ordered = tuple(tuple(sorted(here, key=lambda h: (h.instance_number or 0, h.frame))) for here in places)
     if len({header.file for here in places for header in here}) == 1:
@@ -175,6 +175,12 @@ def _splits(places: Places, key: tuple[int, ...]) -> bool:
 def _apart(here: Sequence[Header], key: tuple[int, ...]) -> bool:
     marks = [_mark(h, key) for h in here]
     return len(set(marks)) == len(marks) and all(None not in mark for mark in marks)
+
+
+def _numbered(here: Sequence[Header]) -> bool:
+    """Whether every image has a number of its own."""
+    numbers = {(header.instance_number, header.frame) for header in here}
+    return len(numbers) == len(here) and all(number is not None for number, _ in numbers)
 
 
 def _mark(header: Header, key: tuple[int, ...]) -> tuple[Mark, ...]:

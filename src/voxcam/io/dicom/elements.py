@@ -34,6 +34,18 @@ _FIRST_READ, _NEXT_READ = 16384, 65536
 # Value representations whose length takes four bytes, after two of nothing; PS3.5 table 7.1-1.
 _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
+# What a preamble may begin with to be run or unpacked by something else (PS3.10 7.5): programs for Windows,
+# Linux and macOS, scripts, zip. TIFF's is legal.
+_PROGRAMS = (
+    *(b"MZ", b"\x7fELF", b"#!", b"PK\x03\x04"),
+    *(
+        b"\xfe\xed\xfa\xce",
+        b"\xfe\xed\xfa\xcf",
+        b"\xce\xfa\xed\xfe",
+        b"\xcf\xfa\xed\xfe",
+        b"\xca\xfe\xba\xbe",
+    ),
+)
 _PIXELS_CUT = "pixel data cut short: copy the file again"
 _LONGER = "an element is longer than the file: cut short or damaged, copy it again"
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -165,7 +177,7 @@ def walk(descriptor: int, size: int, wanted: Container[int]) -> Elements:
     if syntax == DEFLATED:
         source, start = _inflated(descriptor, start), 0
     encoding = _encoding_of(source, start) if not syntax else _ENCODINGS.get(syntax, _EXPLICIT)
-    if syntax in ("", IMPLICIT_LITTLE, EXPLICIT_LITTLE):
+    if encoding.little:
         encoding = _as_written(source, start, encoding)
     kept = {tag: value for tag, value in meta.items() if tag in wanted}
     return _walk(source, start, encoding, syntax or _SYNTAXES[encoding], (wanted, kept))
@@ -194,6 +206,8 @@ def _meta(source: Source) -> tuple[int, dict[int, bytes]]:
     Group 2 is always explicit and little-endian. Its own length (0002,0000) is not relied on.
     """
     if source.size >= 132 and source.bytes[128:132] == b"DICM":
+        if source.bytes.startswith(_PROGRAMS):
+            raise Damaged("its preamble makes it a program or an archive as well: not opened")
         place = 132
     elif source.bytes[:2] == b"\x02\x00":
         place = 0

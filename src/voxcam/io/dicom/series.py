@@ -33,7 +33,12 @@ def series_of(headers: Iterable[Header], left_out: Sequence[LeftOut]) -> list[Se
     drawn = [header for header in headers if header.kind == "structures"]
     headers = [header for header in headers if header.kind != "structures"]
     lost = [item for item in left_out if item.damaged and item.series_uid]
-    found = [_series(part, lost, more) for group in _groups(headers) for part, more in _parts(group)]
+    several = _studies_of_several(headers)
+    found = [
+        _series(part, lost, [*more, *several.get(part[0].study_uid, ())])
+        for group in _groups(headers)
+        for part, more in _parts(group)
+    ]
     series = [one for _, one in sorted(found, key=lambda pair: pair[0])]
     return series + [_structures(header, series) for header in drawn]
 
@@ -51,6 +56,19 @@ def place_findings(headers: Sequence[Header], series: Sequence[Series]) -> list[
         text = f"one series was taken apart into {count}: its images differ in plane, size or kind"
         findings.append(Finding("taken-apart", text, count))
     return findings
+
+
+def _studies_of_several(headers: Iterable[Header]) -> dict[str, list[Finding]]:
+    """Return, by StudyInstanceUID, what stops a study whose images name more than one patient."""
+    patients: dict[str, set[str]] = defaultdict(set)
+    for header in headers:
+        patients[header.study_uid].add(header.patient)
+    text = "images of one study name {} patients: it is not known whose they are; export the study again"
+    return {
+        study: [Finding("several-patients", text.format(len(names)), len(names), stops=True)]
+        for study, names in patients.items()
+        if study and len(names) > 1
+    }
 
 
 def _groups(headers: Iterable[Header]) -> list[list[Header]]:
