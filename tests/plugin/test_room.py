@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from builders import noise, write_dicom_series
 from bundles import write_bundle
 from qtpy.QtCore import QPoint, Qt
 
@@ -353,3 +354,20 @@ def test_the_list_of_windows_names_the_one_on_the_screen(room, scan):
         room.review.set_window(window)
         assert room.scan.windows.currentText() == str(window)
         assert room.scan.windows.currentData() == window
+
+
+def test_another_series_of_the_place_can_be_opened(room, qtbot, tmp_path):
+    uids = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
+    write_dicom_series(tmp_path / "a", noise((9, 8, 6)), SeriesNumber="1", SeriesDescription="thin", **uids)
+    write_dicom_series(tmp_path / "b", noise((5, 4, 3)), SeriesNumber="2", SeriesDescription="thick", **uids)
+    with qtbot.waitSignal(room.review.study_changed, timeout=20_000):
+        room.runner.read(tmp_path)
+    qtbot.waitUntil(lambda: room.scan.series.count() == 2)
+    assert room.review.volume.shape == (9, 8, 6)
+    assert room.scan.series.isVisible()
+    assert room.scan.series.currentIndex() == 0
+    assert "thick" in room.scan.series.itemText(1)
+    room.scan.series.setCurrentIndex(1)
+    room.scan.series.activated.emit(1)
+    qtbot.waitUntil(lambda: room.review.volume.shape == (5, 4, 3), timeout=20_000)
+    qtbot.waitUntil(lambda: room.scan.series.currentIndex() == 1)

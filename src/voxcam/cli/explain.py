@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def explain(  # noqa: PLR0913 - a command's options
-    place: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
+    place: Annotated[Path, typer.Argument(help="A file, a folder of files, or a zip archive.")],
     bundle: Annotated[Path, typer.Option("--model", help="Folder of a MONAI bundle.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the results.")],
     series: Annotated[str | None, typer.Option(help="Index or UID, as `voxcam scan` lists them.")] = None,

@@ -9,7 +9,7 @@ import typer
 
 
 def review(
-    place: Annotated[Path | None, typer.Argument(help="A file, or a folder of files.")] = None,
+    place: Annotated[Path | None, typer.Argument(help="A file, a folder of files, or a zip archive.")] = None,
     bundle: Annotated[Path | None, typer.Option("--model", help="Folder of a MONAI bundle.")] = None,
     explanation: Annotated[Path | None, typer.Option("--explanation", help="Saved explanation.")] = None,
     series: Annotated[str | None, typer.Option(help="Index or UID, as `voxcam scan` lists them.")] = None,

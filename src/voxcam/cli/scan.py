@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def scan(
-    place: Annotated[Path, typer.Argument(help="A file, or a folder of files.")],
+    place: Annotated[Path, typer.Argument(help="A file, a folder of files, or a zip archive.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """List the series at PLACE and what is odd or missing. Reads headers only."""

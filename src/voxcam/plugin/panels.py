@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from voxcam.core.windows import PRESETS
+from voxcam.core.windows import presets
 from voxcam.plugin.appearance import volume_words
 from voxcam.plugin.class_table import ClassTable
 from voxcam.plugin.review import NO_LAYER
@@ -46,6 +46,7 @@ class ScanPanel(QWidget):  # type: ignore[misc]
     layer_asked = Signal()
     window_asked = Signal(object)
     plane_asked = Signal(int)
+    series_asked = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,12 +55,17 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         column.addWidget(self.words)
         row = QHBoxLayout()
         for text, tip, signal in (
-            ("File…", "Open one file: DICOM or NIfTI", self.file_asked),
-            ("Folder…", "Open a folder of DICOM or NIfTI files (its largest series)", self.folder_asked),
+            ("File…", "Open one file: DICOM, NIfTI, NRRD, MetaImage, or a zip archive", self.file_asked),
+            ("Folder…", "Open a folder of scans (its largest series)", self.folder_asked),
             ("From layer", "Read the scan of the selected layer, opened by VoxCAM", self.layer_asked),
         ):
             row.addWidget(_button(text, tip, signal))
         column.addLayout(row)
+        self.series = QComboBox()
+        self.series.setToolTip("The series of the open place")
+        self.series.setSizePolicy(QSizePolicy.Ignored, QSizePolicy.Fixed)
+        self.series.activated.connect(self.series_asked)
+        column.addWidget(self.series)
         self.windows = QComboBox()
         self.windows.setToolTip("Window: width and level of the grey values")
         self.windows.activated.connect(lambda n: self.window_asked.emit(self.windows.itemData(n)))
@@ -80,13 +86,22 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         self.windows.setEnabled(volume is not None)
         for button in self.planes:
             button.setEnabled(volume is not None and min(volume.shape) > 1)
+        self._show_series(review)
         self.windows.clear()
         if volume is None:
             return
-        offered = [*volume.windows, *(PRESETS["CT"] if volume.unit == "HU" else ())]
+        named = () if volume.is_colour else presets(volume.modality, volume.unit, volume.voxels)
+        offered = [*volume.windows, *named]
         for window in _distinct([volume.window, *offered]):
             self.windows.addItem(str(window), window)
         self.show_window(review.window)
+
+    def _show_series(self, review: Review) -> None:
+        """List the series of the place, if there is a choice."""
+        self.series.clear()
+        self.series.addItems(review.series)
+        self.series.setCurrentIndex(review.open_series)
+        self.series.setVisible(len(review.series) > 1)
 
     def show_window(self, window: Window | None) -> None:
         """Name the window the grey values are shown in."""

@@ -46,6 +46,9 @@ class Review:
 
     def __init__(self) -> None:
         self.volume: Volume | None = None
+        self.place: Path | None = None
+        self.series: tuple[str, ...] = ()
+        self.open_series = -1
         self.mask: Volume | None = None
         self.bundle: Path | None = None
         self.device = "auto"
@@ -66,6 +69,7 @@ class Review:
         """Open another study; running work is told to stop, and its result will be dropped."""
         self._ticket += 1
         self.volume, self.mask, self.window = volume, mask, volume.window
+        self.place, self.series, self.open_series = None, (), -1
         self.explanation, self.look = None, replace(self.look, shown=frozenset(), hidden=False)
         self._end()
         self.study_changed.emit()
@@ -148,6 +152,11 @@ class Review:
             return False
         self.open(volume)
         return True
+
+    def know_series(self, place: Path, series: tuple[str, ...], number: int) -> None:
+        """Name all series of the place whose series `number` is open, so that another can be asked for."""
+        self.place, self.series, self.open_series = place, series, number
+        self.study_changed.emit()
 
     def finish_writing(self, ticket: int, name: str) -> None:
         """Say that the file `name` was written: it is, wanted or not."""

@@ -79,6 +79,11 @@ class Room(QWidget):  # type: ignore[misc]
         if path:
             self.runner.read(Path(path))
 
+    def open_series(self, number: int) -> None:
+        """Read another series of the open place."""
+        if self.review.place is not None and number != self.review.open_series:
+            self.runner.read(self.review.place, series=number)
+
     def open_layer(self) -> None:
         """Read the scan of the selected layer, if VoxCAM opened it."""
         layer = self.viewer.layers.selection.active
@@ -185,6 +190,7 @@ class Room(QWidget):  # type: ignore[misc]
         scan.file_asked.connect(self.open_file)
         scan.folder_asked.connect(self.open_folder)
         scan.layer_asked.connect(self.open_layer)
+        scan.series_asked.connect(self.open_series)
         scan.window_asked.connect(review.set_window)
         scan.plane_asked.connect(self.layers.show_plane)
         classifier.bundle_asked.connect(self.choose_bundle)

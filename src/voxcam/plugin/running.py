@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
 
@@ -48,7 +48,7 @@ class Runner(QObject):  # type: ignore[misc]
     def read(self, place: Path, series: str | int | None = None) -> None:
         """Read a scan and open it."""
         ticket = self.review.start_reading()
-        self._start(ticket, lambda progress: read_place(place, series, progress), self.review.finish_reading)
+        self._start(ticket, lambda progress: read_place(place, series, progress), self._finish_reading)
 
     def explain(self) -> None:
         """Explain the open study by the chosen classifier."""
@@ -138,6 +138,10 @@ class Runner(QObject):  # type: ignore[misc]
         else:
             finish(ticket, outcome)
 
+    def _finish_reading(self, ticket: int, opened: Opened) -> None:
+        if self.review.finish_reading(ticket, opened.volume):
+            self.review.know_series(opened.place, opened.series, opened.number)
+
     def _finish_explaining(self, ticket: int, explanation: Explanation) -> None:
         if self.review.finish(ticket, explanation):
             self.review.know_choices(self._classifiers.layers, self._classifiers.methods)
@@ -167,7 +171,16 @@ class Classifiers:
         return self._loaded
 
 
-def read_place(place: Path, series: str | int | None, progress: Progress) -> Volume:
+class Opened(NamedTuple):
+    """A volume, and the series of the place it is one of: in words, and its number among them."""
+
+    volume: Volume
+    place: Path
+    series: tuple[str, ...]
+    number: int
+
+
+def read_place(place: Path, series: str | int | None, progress: Progress) -> Opened:
     """Return the volume at a place: of the series asked for, else of the largest one."""
     from voxcam.io import read, scan
 
@@ -176,7 +189,8 @@ def read_place(place: Path, series: str | int | None, progress: Progress) -> Vol
     images = images or list(study.series)
     several = series is None and len(images) > 1
     chosen = max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
-    return read(chosen, progress, gaps="mark")
+    words = tuple(f"{n + 1}: {one} {one.description}".strip() for n, one in enumerate(study.series))
+    return Opened(read(chosen, progress, gaps="mark"), place, words, study.series.index(chosen))
 
 
 def explain_study(
