@@ -86,8 +86,8 @@ def explain(  # noqa: PLR0913 - the one verb; what is rarely asked is keyword-on
     """
     if volume.empty:
         raise ExplainError(
-            f"{len(volume.empty)} slices of the volume are empty, only marked as missing: read the series "
-            "with gaps interpolated (--gaps interpolate) to explain it all the same"
+            f"{len(volume.empty)} of {volume.shape[2]} slices are empty, only marked as missing: "
+            "read the series with gaps interpolated (--gaps interpolate) to explain it all the same"
         )
     methods = (methods,) if isinstance(methods, str) else tuple(methods)
     check_names(methods, tuple(cam.METHODS), "method")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,11 @@ import nibabel
 import numpy as np
 import pytest
 from bundles import DENSENET_3D, write_bundle
+from pydicom.data import get_testdata_file
 
+import voxcam
 from voxcam.cli.main import main
+from voxcam.samples import model_path
 
 ROOT = Path(__file__).parents[2]
 ABDOMEN = ROOT / "sample_scans" / "ct_abdomen_dicom"
@@ -364,3 +368,36 @@ def test_demo_finds_the_real_tumour(tmp_path: Path) -> None:
     truth = localise(load(out).heatmap("nodule"), read_mask(sample_path("lung_tumour_ct_mask.nii.gz")))
     assert truth.peak_distance_mm <= 5
     assert truth.energy_in_mask > 3 * truth.mask_share
+
+
+def test_scan_says_in_json_where_voxels_lie(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["scan", str(ABDOMEN), "--json"]) == 0
+    (series,) = json.loads(capsys.readouterr().out)["series"]
+    assert (series["kind"], series["frame"], series["axes"]) == ("image", "patient", "LPS")
+    volume = voxcam.read(voxcam.scan(ABDOMEN).choose())
+    np.testing.assert_allclose(series["affine"], volume.affine)
+
+
+def test_explain_refuses_a_gap_unless_it_is_interpolated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ABDOMEN, tmp_path / "ct")
+    sorted((tmp_path / "ct").iterdir())[10].unlink()
+    place, model = str(tmp_path / "ct"), str(model_path("ct_organs_2d"))
+    assert main(["explain", place, "--model", model, "--out", str(tmp_path / "out")]) == 1
+    assert "1 slice is missing of 20" in capsys.readouterr().err
+    for policy, words in (("mark", "1 of 20 slices are empty"), ("guess", "expected gaps to be refuse")):
+        assert (
+            main(["explain", place, "--model", model, "--out", str(tmp_path / "out"), "--gaps", policy]) == 1
+        )
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    found = voxcam.read(voxcam.scan(place).choose(), gaps="interpolate")
+    assert found.shape == (512, 512, 20)
+
+
+def test_a_moment_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = get_testdata_file("examples_ybr_color.dcm")
+    command = ["explain", place, "--model", str(model_path("ct_organs_2d")), "--out", str(tmp_path / "out")]
+    assert main([*command, "--moment", "30"]) == 1
+    assert "expected a place from 0 to 29" in capsys.readouterr().err

@@ -81,6 +81,7 @@ def _document(study: Study) -> dict[str, Any]:
                 "readable": series.readable,
                 "shape": list(series.shape),
                 "spacing_mm": list(series.spacing_mm),
+                **_geometry(series),
                 "files": len(series.files),
                 "findings": _findings(series.findings),
             }
@@ -91,6 +92,20 @@ def _document(study: Study) -> dict[str, Any]:
         "loaded": study.loaded,
         "skipped": study.skipped,
         "refused": study.refused,
+    }
+
+
+def _geometry(series: Series) -> dict[str, Any]:
+    """Return where the voxels lie: affine to RAS+ mm, where i, j, k grow to, and how far they are turned."""
+    geometry = series.geometry
+    if geometry is None:
+        return {}
+    known = geometry.frame == "patient"
+    return {
+        "frame": geometry.frame,
+        "affine": geometry.affine.tolist(),
+        "axes": geometry.codes if known else None,
+        "obliquity_deg": round(geometry.obliquity_deg, 3) if known else None,
     }
 
 

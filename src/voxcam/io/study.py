@@ -12,6 +12,8 @@ from voxcam.errors import ReadError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from voxcam.core.geometry import Geometry
+
 # Called with (done, total), from the thread that asked; it may raise `voxcam.errors.Cancelled` to stop.
 Progress = Callable[[int, int], None]
 
@@ -83,6 +85,8 @@ class Series:
     kind
         ``image``, or what was derived from one and lies on it: ``segmentation``, ``structures``,
         ``parametric map``, ``dose``.
+    geometry
+        Where its voxels lie, as far as headers tell: exact unless a finding stops.
     keeps
         What must last as long as the series: the folder an archive was unpacked to.
     """
@@ -99,6 +103,7 @@ class Series:
     localizer: bool = False
     headers: tuple[Any, ...] = field(default=(), repr=False)
     kind: str = "image"
+    geometry: Geometry | None = field(default=None, repr=False)
     keeps: object = field(default=None, repr=False)
 
     @property

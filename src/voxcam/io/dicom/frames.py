@@ -174,11 +174,18 @@ def _classic(header: Header, dataset: Dataset, attributes: Attributes) -> Iterat
     for number in range(header.stored.frames):
         place = header.position
         if header.placed and len(offsets) == header.stored.frames:
-            place = _along(header, offsets[number])
+            place = _dose_place(header, offsets, number)
         elif first is not None and slices and header.between_slices_mm:
             place = _along(first, (slices[number] - 1) * header.between_slices_mm)
         base = header if first is None or not slices else first
         yield replace(base, frame=number, instance_number=number + 1, position=place)
+
+
+def _dose_place(header: Header, offsets: Vector, number: int) -> Vector | None:
+    """Return where a frame lies: an offset along the normal or, if the first is not 0, z; C.8.8.3.2."""
+    if offsets[0] == 0 or header.position is None:
+        return _along(header, offsets[number])
+    return (*header.position[:2], header.position[2] + offsets[number] - offsets[0])
 
 
 def _nuclear(header: Header, dataset: Dataset) -> Header | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from voxcam.core.geometry import Geometry
 from voxcam.errors import ReadError
+from voxcam.io import limits
 from voxcam.io.dicom.grid import LPS_TO_RAS, axes_of
 from voxcam.io.dicom.steps import grid_steps, usual_gap
 from voxcam.io.study import GAP_KINDS
@@ -39,13 +40,15 @@ def closed(volume: Volume, grid: Grid, gaps: Gaps) -> Volume:
     places = _places(grid)
     steps = grid_steps(places)
     if steps is not None:
-        at = np.concatenate([[0], np.cumsum(steps)])
-        targets, geometry = np.arange(at[-1] + 1, dtype=float), volume.geometry
+        at = np.concatenate([[0], np.cumsum(steps)]).astype(float)
+        geometry = volume.geometry
     else:
         smallest = float(np.diff(places).min())
         at = (places - places[0]) / smallest
-        targets = np.arange(int(np.floor(at[-1] + 1e-6)) + 1, dtype=float)
         geometry = _even(grid, volume.geometry, smallest)
+    count = int(np.floor(at[-1] + 1e-6)) + 1
+    limits.check(count * volume.voxels[:, :, 0].nbytes, "the volume with its gaps closed")
+    targets = np.arange(count, dtype=float)
     usual = usual_gap(at)
     empty = _unknown(targets, at, usual) if gaps == "mark" else ()
     voxels = _between(volume.voxels, at, targets, empty)

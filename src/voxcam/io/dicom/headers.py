@@ -126,7 +126,6 @@ def read_header(path: Path) -> tuple[Header, ...] | LeftOut:
     except Damaged as damage:
         return _left_out(damage)
     except Exception:
-        # In sequences pydicom raises a dozen kinds of error; what they quote may identify.
         return LeftOut("damaged DICOM header", refused=True)
 
 
@@ -157,6 +156,9 @@ def _headers(path: Path, descriptor: int) -> tuple[Header, ...] | LeftOut:
         return _images(_header(path, attributes, stored, kind), attributes)
     except Damaged as damage:
         return LeftOut(str(damage), refused=True, series_uid=uid, damaged=True)
+    except Exception:
+        # In sequences pydicom raises a dozen kinds of error; what they quote may identify.
+        return LeftOut("damaged DICOM header", refused=True, series_uid=uid, damaged=True)
 
 
 def _images(header: Header, attributes: Attributes) -> tuple[Header, ...]:

@@ -137,6 +137,7 @@ def _series(
         localizer=any(word in first.apart for word in SCOUTS),
         headers=tuple(ordered),
         kind=first.kind,
+        geometry=grid.geometry,
     )
     numbers = [h.instance_number or 0 for h in ordered]
     number = first.series_number if first.series_number is not None else 2**31
@@ -165,6 +166,7 @@ def _structures(header: Header, series: Sequence[Series]) -> Series:
         findings=() if under else (Finding("no-images", text, stops=True),),
         headers=(header, *(under.headers if under else ())),
         kind=header.kind,
+        geometry=under.geometry if under else None,
     )
 
 

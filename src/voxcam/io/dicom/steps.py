@@ -48,7 +48,7 @@ def step_findings(slices: Sequence[Sequence[Header]], normal: NDArray[np.float64
     places = _firsts(slices) @ normal
     steps = grid_steps(places)
     if steps is not None and steps.max() > 1:
-        return [_missing(places, steps)]
+        return [_missing(places, steps), *_aside(slices, normal)]
     return _stray(slices, normal)
 
 
@@ -74,7 +74,7 @@ def _stray(slices: Sequence[Sequence[Header]], normal: NDArray[np.float64]) -> l
     step_mm = float(step @ normal)
     allowed = max(_NOTED_MM, EVEN * step_mm)
     if np.abs(along).max() > allowed:
-        return [_uneven(origins @ normal)]
+        return [_uneven(origins @ normal), *_aside(slices, normal)]
     if aside > allowed:
         return [_not_in_line(aside)]
     worst = float(np.linalg.norm(off, axis=1).max())
@@ -82,6 +82,14 @@ def _stray(slices: Sequence[Sequence[Header]], normal: NDArray[np.float64]) -> l
         return []
     text = f"slices lie up to {worst:.2f} mm off even steps of {step_mm:.4g} mm: taken as even"
     return [Finding("nearly-even", text, len(slices))]
+
+
+def _aside(slices: Sequence[Sequence[Header]], normal: NDArray[np.float64]) -> list[Finding]:
+    """Return that slices lie beside the line from the first to the last, however far they are along it."""
+    origins = _firsts(slices) - _firsts(slices)[0]
+    along = origins @ normal
+    aside = float(np.linalg.norm(origins - np.outer(along / along[-1], origins[-1]), axis=1).max())
+    return [_not_in_line(aside)] if aside > max(_NOTED_MM, EVEN * usual_gap(along)) else []
 
 
 def _missing(places: NDArray[np.float64], steps: NDArray[np.int_]) -> Finding:
