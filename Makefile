@@ -4,7 +4,7 @@ VENV ?= .venv
 BENCH ?= .venv-bench
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench samples clean
+.PHONY: demo test check bench fuzz samples clean
 
 demo: $(VENV)/.demo  ## explain a real chest CT: a window if there is a display, figures always
 	$(BIN)/voxcam demo
@@ -21,6 +21,10 @@ check: $(VENV)/.test  ## style, types, import contracts, manifest
 
 bench: $(BENCH)/.bench  ## the engine beside MONAI, pytorch-grad-cam, torch-cam and captum, in an environment of its own
 	$(BENCH)/bin/python -m benchmarks.cam_engines
+
+fuzz: $(VENV)/.test  ## 20,000 damaged DICOM files and 5,000 damaged NIfTI files, counts printed
+	$(BIN)/python tests/io/fuzz.py 20000
+	$(BIN)/python tests/io/volume_files/fuzz.py 5000 1
 
 samples: $(VENV)/.test  ## make sample_scans/ again from the packages it came from
 	$(BIN)/python sample_scans/make.py

@@ -61,21 +61,21 @@ def stored_frame(header: Header, where: str) -> NDArray[Any]:
     stored = header.stored
     limits.check(stored.rows * stored.columns * stored.samples * 4, where)
     try:
-        with _opened(header, where) as descriptor:
+        with opened(header, where) as descriptor:
             if stored.native:
                 raw = _native(header, descriptor)
             else:
                 raw = used_bits(crew().decode(_code(header, descriptor), _coding(stored)), stored)
+        return in_colour(raw, header) if header.is_colour else raw
     except Damaged as damage:
         raise ReadError(f"{where}: {damage}") from None
     except DecodeError as error:
         way_out = _WAYS_OUT.get(error.kind, _EXPORT)
         raise ReadError(f"{where} cannot be decoded: {error}; {way_out}") from None
-    return raw if not header.is_colour else in_colour(raw, header)
 
 
 @contextmanager
-def _opened(header: Header, where: str) -> Iterator[int]:
+def opened(header: Header, where: str) -> Iterator[int]:
     """Open the file, if it still is the one that was scanned."""
     try:
         descriptor = os.open(header.file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
@@ -101,7 +101,7 @@ def _native(header: Header, descriptor: int) -> NDArray[Any]:
     count += count % 2 if stored.swapped else 0
     offset = stored.offset + header.frame * (stored.frame_bits // 8)
     if stored.deflated:
-        raw = _inflated(header.file, stored.mtime_ns)[offset : offset + count]
+        raw = inflated_once(header.file, stored.mtime_ns)[offset : offset + count]
     else:
         raw = read_at(descriptor, offset, count)
     if len(raw) < count:
@@ -156,7 +156,8 @@ def read_at(descriptor: int, offset: int, count: int) -> bytes:
 
 
 @lru_cache(maxsize=2)
-def _inflated(path: Path, mtime_ns: int) -> bytes:
+def inflated_once(path: Path, mtime_ns: int) -> bytes:
+    """Return the inflated data set of a file, remembered for its next frame."""
     return inflated_bytes(path)
 
 
