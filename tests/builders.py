@@ -15,6 +15,19 @@ SOP_CLASSES = {
     "CR": "1.2.840.10008.5.1.4.1.1.1",
     "PT": "1.2.840.10008.5.1.4.1.1.128",
 }
+# What highdicom copies from the images that something is derived from.
+OF_A_STUDY = {
+    "StudyID": "1",
+    "StudyDate": "19000101",
+    "StudyTime": "000000",
+    "SeriesNumber": 1,
+    "AccessionNumber": "",
+    "PatientBirthDate": "",
+    "PatientSex": "O",
+    "ReferringPhysicianName": "",
+    "Manufacturer": "None",
+    "PositionReferenceIndicator": "",
+}
 
 
 def rotation(angles):
@@ -125,3 +138,66 @@ def write(dataset, path, compress=None):
     if compress is not None:
         dataset.compress(compress, generate_instance_uid=False)
     dcmwrite(path, dataset, enforce_file_format=True)
+
+
+def write_enhanced(path, frames, pixels, affine=None, *, each=None, shared=None, **elements):
+    """Write an enhanced multi-frame file, frame n showing slice ``frames[n]`` of `affine`; return `path`.
+
+    Parameters
+    ----------
+    pixels
+        Stored values (i, j, frame).
+    each
+        Function (frame) -> {sequence keyword: elements by keyword} of its own functional groups.
+    shared
+        The same, of the groups that all frames share, beside orientation and spacing.
+    elements
+        Attributes of the file by keyword; None takes the attribute away.
+    """
+    affine = affine_of() if affine is None else np.asarray(affine)
+    modality = elements.get("Modality", "MR")
+    dataset = slice_dataset(pixels[:, :, 0], affine, 0, modality)
+    dataset.SOPClassUID = ENHANCED.get(modality, ENHANCED["MR"])
+    dataset.PixelData = np.ascontiguousarray(pixels.T).tobytes()
+    dataset.NumberOfFrames = len(frames)
+    dataset.SeriesInstanceUID, dataset.StudyInstanceUID = "1.2.3", "1.2.4"
+    dataset.FrameOfReferenceUID = "1.2.5"
+    measures = {name: dataset[name].value for name in ("PixelSpacing", "SliceThickness")}
+    common = {
+        "PixelMeasuresSequence": measures,
+        "PlaneOrientationSequence": {"ImageOrientationPatient": list(dataset.ImageOrientationPatient)},
+        **(shared or {}),
+    }
+    dataset.SharedFunctionalGroupsSequence = [_groups(common)]
+    places = [slice_dataset(pixels[:, :, 0], affine, k).ImagePositionPatient for k in frames]
+    dataset.PerFrameFunctionalGroupsSequence = [
+        _groups({"PlanePositionSequence": {"ImagePositionPatient": list(place)}, **(each(n) if each else {})})
+        for n, place in enumerate(places)
+    ]
+    for keyword in (*measures, *(f"Image{name}Patient" for name in ("Position", "Orientation"))):
+        delattr(dataset, keyword)
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        delattr(dataset, keyword)
+    for keyword, value in elements.items():
+        if value is not None:
+            setattr(dataset, keyword, value)
+        elif keyword in dataset:
+            delattr(dataset, keyword)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(dataset, path)
+    return path
+
+
+ENHANCED = {
+    "CT": "1.2.840.10008.5.1.4.1.1.2.1",
+    "MR": "1.2.840.10008.5.1.4.1.1.4.1",
+    "PT": "1.2.840.10008.5.1.4.1.1.130",
+}
+
+
+def _groups(groups):
+    """An item of functional groups, one item in each; a dict among the elements is a sequence itself."""
+    item = Dataset()
+    for keyword, value in groups.items():
+        setattr(item, keyword, [_groups(value)] if isinstance(value, dict) else value)
+    return item

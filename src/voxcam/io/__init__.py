@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from voxcam.io.dicom.overlays import read_overlays
     from voxcam.io.places import read, scan
     from voxcam.io.thumbnails import thumbnail
-    from voxcam.io.volume_files.nifti import read_mask
+    from voxcam.io.volume_files.masks import read_mask
 
 _WHERE = {
     "scan": "voxcam.io.places",
     "read": "voxcam.io.places",
-    "read_mask": "voxcam.io.volume_files.nifti",
+    "read_mask": "voxcam.io.volume_files.masks",
     "read_overlays": "voxcam.io.dicom.overlays",
     "thumbnail": "voxcam.io.thumbnails",
 }

@@ -22,7 +22,7 @@ from voxcam.io.place.cache import HeaderCache
 from voxcam.io.place.folders import Met, walk
 from voxcam.io.quiet import quiet
 from voxcam.io.study import Finding, Series, Study
-from voxcam.io.volume_files import nifti
+from voxcam.io.volume_files import metaimage, mgh, nifti, nrrd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,9 @@ READERS: dict[str, Reader] = {
         dicom_reader.read,
     ),
     "nifti": _of_whole_volumes(nifti),
+    "nrrd": _of_whole_volumes(nrrd),
+    "metaimage": _of_whole_volumes(metaimage),
+    "mgh": _of_whole_volumes(mgh),
 }
 # Enough for DICOM's magic at 128 and NIfTI-1's at 344.
 _HEAD_BYTES = 352

@@ -9,6 +9,7 @@ from grids import poses
 from hypothesis import HealthCheck, given, settings
 
 from voxcam import io
+from voxcam.core.volume import COLOUR
 from voxcam.errors import ReadError
 
 SAMPLES = Path(__file__).resolve().parents[3] / "sample_scans"
@@ -107,11 +108,11 @@ def test_a_file_without_orientation_is_of_unknown_frame(tmp_path):
 
 @pytest.mark.parametrize(("unit", "factor"), [("meter", 1000), ("micron", 0.001), ("mm", 1), ("unknown", 1)])
 def test_lengths_are_turned_into_mm(unit, factor, tmp_path):
-    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.diag([2.0, 3, 4, 1]))
+    image = nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.diag([2 / factor, 3 / factor, 4 / factor, 1]))
     image.header.set_xyzt_units(unit)
     nib.save(image, tmp_path / "a.nii")
     series = io.scan(tmp_path).choose()
-    assert series.spacing_mm == pytest.approx(np.array([2, 3, 4]) * factor)
+    assert series.spacing_mm == pytest.approx([2, 3, 4])
     assert ("not-mm" in kinds(series.findings)) == (factor != 1)
 
 
@@ -129,10 +130,9 @@ def test_a_flat_image_is_one_voxel_deep(tmp_path):
 @pytest.mark.parametrize(
     ("voxels", "reason"),
     [
-        (np.zeros((2, 2, 2), [("R", "u1"), ("G", "u1"), ("B", "u1")]), "colour NIfTI"),
         (np.zeros((2, 2, 2), np.complex64), "complex"),
         (np.zeros((2, 2, 2, 1, 3), np.float32), "vectors"),
-        (np.zeros((2, 2, 2, 2, 3), np.float32), "more than four dimensions"),
+        (np.zeros((2, 2, 2, 2, 3, 2), np.float32), "more than five dimensions"),
     ],
 )
 def test_what_is_not_one_real_value_a_voxel_is_refused(voxels, reason, tmp_path):
@@ -233,11 +233,151 @@ def test_a_file_cut_short_is_an_error_of_one_line(name, tmp_path):
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_a_pair_of_files_is_refused_with_a_way_out(tmp_path):
-    nib.save(nib.Nifti1Pair(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.hdr")
+def test_colours_are_read_and_their_alpha_left_out(tmp_path):
+    rng = np.random.default_rng(3)
+    three = rng.integers(0, 255, (4, 3, 2, 3)).astype(np.uint8).view(COLOUR)[..., 0]
+    volume = read(saved(tmp_path / "a.nii.gz", three))
+    assert volume.is_colour
+    np.testing.assert_array_equal(volume.voxels, three)
+    four_dtype = np.dtype([(name, "u1") for name in "RGBA"])
+    four = rng.integers(0, 255, (4, 3, 2, 4)).astype(np.uint8).view(four_dtype)[..., 0]
+    series = io.scan(saved(tmp_path / "b.nii", four)).choose()
+    assert kinds(series.findings) == {"no-alpha"}
+    voxels = io.read(series).voxels
+    assert voxels.dtype == COLOUR
+    for name in "RGB":
+        np.testing.assert_array_equal(voxels[name], four[name])
+
+
+@pytest.mark.parametrize(
+    ("unit", "name", "spelt", "values"),
+    [
+        ("sec", "time", "s", (1.0, 3.5, 6.0)),
+        ("msec", "time", "s", (0.001, 0.0035, 0.006)),
+        ("usec", "time", "s", (1e-6, 3.5e-6, 6e-6)),
+        ("hz", "frequency", "Hz", (1.0, 3.5, 6.0)),
+        ("ppm", "chemical shift", "ppm", (1.0, 3.5, 6.0)),
+        ("unknown", "time", "", (1.0, 3.5, 6.0)),
+    ],
+)
+def test_the_fourth_axis_counts_from_toffset_in_steps_of_pixdim(unit, name, spelt, values, tmp_path):
+    image = nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.int16), np.eye(4))
+    image.header["pixdim"][4], image.header["toffset"] = 2.5, 1
+    image.header.set_xyzt_units("mm", unit)
+    nib.save(image, tmp_path / "a.nii")
+    fourth = read(tmp_path).fourth
+    assert (fourth.name, fourth.unit, fourth.stated_by) == (name, spelt, "pixdim[4]")
+    assert fourth.values == pytest.approx(values, rel=1e-6)
+
+
+def test_a_fourth_axis_without_a_step_has_no_values(tmp_path):
+    image = nib.Nifti1Image(np.zeros((2, 2, 2, 3), np.int16), np.eye(4))
+    image.header["pixdim"][4] = 0
+    nib.save(image, tmp_path / "a.nii")
+    assert read(tmp_path).fourth.values == ()
+
+
+def test_a_fifth_dimension_is_folded_into_the_fourth_and_said(tmp_path):
+    voxels = np.arange(2 * 3 * 4 * 2 * 3, dtype=np.int16).reshape(2, 3, 4, 2, 3)
+    series = io.scan(saved(tmp_path / "a.nii.gz", voxels)).choose()
+    assert kinds(series.findings) == {"folded"}
+    volume = io.read(series)
+    assert volume.voxels.shape == series.shape == (2, 3, 4, 6)
+    for fifth in range(3):
+        np.testing.assert_array_equal(volume.voxels[..., 2 * fifth : 2 * fifth + 2], voxels[..., fifth])
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_either_order_of_bytes_is_read_by_either_version(kind, order, tmp_path):
+    voxels = np.arange(-12, 12, dtype=np.int16).reshape(2, 3, 4)
+    header = kind.header_class(endianness=order)
+    header.set_data_dtype(np.int16)
+    nib.save(kind(voxels, np.diag([1.0, 2, 3, 1]), header), tmp_path / "a.nii")
+    assert nib.load(tmp_path / "a.nii").header.endianness == order
+    volume = read(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, voxels)
+    assert volume.voxels.dtype == np.int16
+    assert volume.voxels.dtype.isnative
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.nifti2.Nifti2Pair])
+def test_a_pair_of_files_is_one_series(kind, ending, tmp_path):
+    voxels = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
+    nib.save(kind(voxels, np.diag([1.0, 2, 3, 1])), tmp_path / f"a.hdr{ending}")
+    assert {path.name for path in tmp_path.iterdir()} == {f"a.hdr{ending}", f"a.img{ending}"}
     study = io.scan(tmp_path)
-    assert (study.found, study.skipped, study.refused) == (2, 1, 1)
-    assert "convert it to one .nii" in study.findings[0].text
+    assert (study.found, study.loaded, study.skipped, study.refused) == (2, 1, 1, 0)
+    assert study.findings[0].text == "1 file skipped: voxels of a NIfTI pair"
+    volume = io.read(study.choose())
+    np.testing.assert_array_equal(volume.voxels, voxels)
+    np.testing.assert_array_equal(volume.affine, np.diag([1.0, 2, 3, 1]))
+
+
+@pytest.mark.parametrize(
+    ("gone", "reason"), [("a.hdr", "header half missing"), ("a.img", "voxel half missing")]
+)
+def test_half_a_pair_is_refused(gone, reason, tmp_path):
+    nib.save(nib.Nifti1Pair(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.hdr")
+    (tmp_path / gone).unlink()
+    study = io.scan(tmp_path)
+    assert (study.found, study.refused) == (1, 1)
+    assert reason in study.findings[0].text
+
+
+def test_halves_that_do_not_fit_are_refused(tmp_path):
+    nib.save(nib.Nifti1Pair(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.hdr")
+    (tmp_path / "a.img").write_bytes(bytes(15))
+    assert "cut short" in io.scan(tmp_path).findings[0].text
+    (tmp_path / "a.img").write_bytes(bytes(17))
+    assert "more bytes than its header promises" in io.scan(tmp_path).findings[0].text
+
+
+def test_voxels_that_begin_like_gzip_are_voxels(tmp_path):
+    voxels = np.full((2, 2, 2), 0x8B1F - (1 << 16), np.int16)
+    nib.save(nib.Nifti1Pair(voxels, np.eye(4)), tmp_path / "a.hdr")
+    assert (tmp_path / "a.img").read_bytes()[:2] == b"\x1f\x8b"
+    np.testing.assert_array_equal(read(tmp_path).voxels, voxels)
+
+
+def test_analyze_is_refused_in_words(tmp_path):
+    nib.save(nib.AnalyzeImage(np.zeros((2, 2, 2), np.int16), np.eye(4)), tmp_path / "a.hdr")
+    study = io.scan(tmp_path)
+    assert (study.skipped, study.refused) == (1, 1)
+    texts = " ".join(finding.text for finding in study.findings)
+    assert "which does not say how the image lies in the patient" in texts
+    assert "voxels of an Analyze 7.5 pair" in texts
+
+
+def test_another_formats_img_is_left_alone(tmp_path):
+    (tmp_path / "a.hdr").write_text("ENVI\nsamples = 3\n")
+    (tmp_path / "a.img").write_bytes(bytes(99))
+    assert io.scan(tmp_path).skipped == 2
+
+
+def test_whole_numbers_scaled_by_whole_numbers_stay_whole(tmp_path):
+    path = saved(tmp_path / "a.nii", np.arange(24, dtype=np.uint16).reshape(2, 3, 4))
+    raw = bytearray(path.read_bytes())
+    raw[112:120] = np.array([1.0, -1024.0], "<f4").tobytes()
+    path.write_bytes(raw)
+    volume = read(path)
+    assert volume.voxels.dtype == np.int16
+    np.testing.assert_array_equal(volume.voxels, nib.load(path).get_fdata())
+
+
+def test_whole_numbers_that_float32_rounds_are_said(tmp_path):
+    image = nib.Nifti1Image(np.full((2, 2, 2), 16_777_217, np.int32), np.eye(4), dtype=np.int32)
+    nib.save(image, tmp_path / "a.nii")
+    assert "rounded" in read(tmp_path).source["findings"][0]
+
+
+def test_progress_counts_slices_up_to_all(tmp_path):
+    told = []
+    path = saved(tmp_path / "a.nii.gz", np.zeros((4, 4, 9), np.int16))
+    io.read(io.scan(path).choose(), lambda done, total: told.append((done, total)))
+    assert told[-1] == (9, 9)
+    assert told == sorted(told)
 
 
 def test_a_mask_is_labels_on_the_grid_of_its_file():

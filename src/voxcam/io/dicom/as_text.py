@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxcam.core.windows import Window
 from voxcam.io.dicom.attributes import TAGS
+from voxcam.io.dicom.dimensions import SPLITTERS
 from voxcam.io.dicom.headers import Header
 from voxcam.io.dicom.stored import Stored
 from voxcam.io.left_out import LeftOut
@@ -30,7 +31,7 @@ _VECTORS = tuple(
 _MOST_IMAGES = 64  # a file of more is read anew: it is one file
 # What a text means changes with what a header is made of.
 VERSION = hashlib.sha256(
-    repr((_NAMES, _STORED_NAMES, _WINDOW_NAMES, sorted(TAGS.items()))).encode()
+    repr((_NAMES, _STORED_NAMES, _WINDOW_NAMES, SPLITTERS, sorted(TAGS.items()))).encode()
 ).hexdigest()[:16]
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from voxcam.io.dicom.elements import Elements
 
 Vector = tuple[float, ...]
+# Every second group from 6000 on may hold an overlay plane; PS3.5 7.6.
+OVERLAYS = {f"OverlayRows {group:04X}": group << 16 | 0x0010 for group in range(0x6000, 0x6020, 2)}
 # text: characters; short, signed: 16 bits; sign: as PixelRepresentation says; float, double.
 Kind = Literal["text", "short", "signed", "sign", "float", "double", "long", "sequence", "tag"]
 
@@ -99,7 +101,7 @@ TAGS: dict[str, tuple[int, Kind]] = {
     "SharedFunctionalGroupsSequence": (0x52009229, "sequence"),
     "PerFrameFunctionalGroupsSequence": (0x52009230, "sequence"),
     "SegmentationType": (0x00620001, "text"),
-    "OverlayRows": (0x60000010, "short"),
+    **{name: (tag, "short") for name, tag in OVERLAYS.items()},
 }
 WANTED = frozenset(tag for tag, _ in TAGS.values())
 _STRUCTS = {"short": "H", "signed": "h", "float": "f", "double": "d", "long": "I"}

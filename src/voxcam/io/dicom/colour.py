@@ -51,8 +51,8 @@ def _looked_up(frame: NDArray[Any], header: Header) -> NDArray[Any]:
 @lru_cache(maxsize=4)
 def _palette(path: Path, mtime_ns: int) -> tuple[int, NDArray[np.uint8]]:
     """Return the first index mapped, and the table (entries, 3); high bytes where entries have 16 bits."""
-    dataset = dcmread(path, stop_before_pixels=True, force=True)
     try:
+        dataset = dcmread(path, stop_before_pixels=True, force=True)
         columns, first = [], 0
         for channel in _CHANNELS:
             entries, first, bits = (
@@ -63,7 +63,7 @@ def _palette(path: Path, mtime_ns: int) -> tuple[int, NDArray[np.uint8]]:
                 _entries(data, entries % 65536 or 65536, bits, little=dataset.original_encoding[1])
             )
         return first, np.stack(columns, axis=1)
-    except (KeyError, TypeError, ValueError):
+    except Exception:  # pydicom raises what it likes on a damaged element
         raise Damaged("its palette does not fit its own description: export it again") from None
 
 

@@ -130,11 +130,11 @@ def incomplete_of(places: Places) -> list[list[Header]] | None:
     For places that hold different numbers of images: an acquisition that was cut off, say. None if
     nothing tells all images of a place apart.
     """
-    most = max(len(here) for here in places)
-    for index in range(len(SPLITTERS)):
-        marks = {header.marks[index] for here in places for header in here}
-        if len(marks) == most and all(_apart(here, (index,)) for here in places):
-            return _parted(places, (index,))
+    fullest = max(places, key=len)
+    for _, key in _candidates([fullest]):
+        marks = {_mark(header, key) for here in places for header in here}
+        if len(marks) == len(fullest) and all(_apart(here, key) for here in places):
+            return _parted(places, key)
     return None
 
 

@@ -107,9 +107,9 @@ def _framed(header: Header, own: Dataset, shared: Dataset, number: int, split: i
         spacing_from="PixelSpacing" if "PixelSpacing" in measures else header.spacing_from,
         thickness_mm=_number(measures, "SliceThickness") or header.thickness_mm,
         between_slices_mm=_number(measures, "SpacingBetweenSlices") or header.between_slices_mm,
-        slope=_either(_number(values, "RescaleSlope"), _number(world, "RealWorldValueSlope"), header.slope),
+        slope=_either(_number(world, "RealWorldValueSlope"), _number(values, "RescaleSlope"), header.slope),
         intercept=_either(
-            _number(values, "RescaleIntercept"), _number(world, "RealWorldValueIntercept"), header.intercept
+            _number(world, "RealWorldValueIntercept"), _number(values, "RescaleIntercept"), header.intercept
         ),
         rescale_type=str(values.get("RescaleType", ""))[:16].strip().upper() and _rescale_type(values),
         windows=windows_of(windows, signed=(header.intercept or 0) < 0) or header.windows,

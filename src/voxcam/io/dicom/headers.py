@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from voxcam.io.dicom.attributes import WANTED, Attributes
+from voxcam.io.dicom.attributes import OVERLAYS, WANTED, Attributes
 from voxcam.io.dicom.dimensions import marks_of
 from voxcam.io.dicom.elements import Damaged, walk
 from voxcam.io.dicom.kinds import NO_IMAGE, apart_of, kind_of
@@ -208,7 +208,7 @@ def _header(path: Path, attributes: Attributes, stored: Stored, kind: Kind) -> H
         padding_limit=attributes.number("PixelPaddingRangeLimit"),
         windows=_windows(attributes),
         inverted=_inverted(attributes),
-        has_overlays="OverlayRows" in attributes,
+        has_overlays=any(name in attributes for name in OVERLAYS),
         burned_in=attributes.code("BurnedInAnnotation") == "YES",
         marks=marks_of(attributes),
         frame_time_ms=attributes.number("FrameTime"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from voxcam.io.dicom.grid import arrange
 from voxcam.io.quiet import quiet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
     from pydicom.dataset import Dataset
 
@@ -47,20 +50,40 @@ def read_overlays(series: Series) -> Volume | None:
 
 
 def _draw(labels: NDArray[np.uint8], header: Header) -> None:
-    dataset = dcmread(header.file, force=True)
+    dataset = _dataset(header.file, header.stored.mtime_ns)
     for number, group in enumerate(_GROUPS, start=1):
         if (group, 0x3000) in dataset:
-            _place(labels, dataset, group, number)
+            _place(labels, _plane(dataset, group, header.frame), number)
 
 
-def _place(labels: NDArray[np.uint8], dataset: Dataset, group: int, number: int) -> None:
-    """Mark a plane where its origin (60xx,0050), counted from 1, puts it; what lies outside is cut."""
+@lru_cache(maxsize=1)  # the frames of one file follow one another
+def _dataset(path: Path, mtime_ns: int) -> Dataset:
+    try:
+        return dcmread(path, force=True)
+    except Exception:
+        raise ReadError("an overlay of the series cannot be read any more: scan the place again") from None
+
+
+def _plane(dataset: Dataset, group: int, frame: int) -> tuple[NDArray[np.uint8], int, int]:
+    """Return the plane over a frame, and the row and column at which it begins.
+
+    A plane of several frames begins at the image's frame (60xx,0051), counted from 1; others lie on all.
+    """
     try:
         plane = dataset.overlay_array(group)
         row, column = (int(n) - 1 for n in dataset[group, 0x0050].value)
+        first = int(dataset[group, 0x0051].value) if (group, 0x0051) in dataset else 1
     except Exception:  # pydicom raises what it likes on a broken plane
         raise ReadError("an overlay of the series is damaged: export it again") from None
-    plane = plane[0] if plane.ndim == 3 else plane
+    if plane.ndim == 2:
+        return plane, row, column
+    number = frame + 1 - first
+    return (plane[number] if 0 <= number < len(plane) else np.zeros((0, 0), np.uint8)), row, column
+
+
+def _place(labels: NDArray[np.uint8], placed: tuple[NDArray[np.uint8], int, int], number: int) -> None:
+    """Mark a plane where its origin (60xx,0050), counted from 1, puts it; what lies outside is cut."""
+    plane, row, column = placed
     rows, columns = labels.shape
     plane = plane[max(-row, 0) :, max(-column, 0) :]
     top, left = max(row, 0), max(column, 0)

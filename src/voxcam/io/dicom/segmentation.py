@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom import dcmread
 
-from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.errors import GridError, ReadError
 from voxcam.io import limits
 from voxcam.io.dicom.frames import DIMENSION
 from voxcam.io.dicom.grid import arrange
-from voxcam.io.dicom.pixels import read_at, stored_frame
-from voxcam.io.dicom.steps import grid_steps
+from voxcam.io.dicom.pixels import inflated_once, opened, read_at, stored_frame
+from voxcam.io.dicom.sparse import sparse_grid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from voxcam.core.geometry import Geometry
     from voxcam.io.dicom.grid import Grid
     from voxcam.io.dicom.headers import Header
     from voxcam.io.study import Progress, Series
@@ -67,31 +68,33 @@ def read(series: Series, progress: Progress | None = None) -> Volume:
 def _grid(series: Series) -> tuple[Geometry, dict[int, int]]:
     """Return the grid from the first stored position to the last, and the slice of each frame."""
     grid: Grid = arrange(series.headers)
-    places = [np.array(here[0].position, dtype=float) for here in grid.slices]
-    steps = np.ones(len(places) - 1, int)
-    if len(places) > 2:
-        normal = places[-1] - places[0]
-        found = grid_steps(np.array(places) @ (normal / np.linalg.norm(normal)))
-        if found is None:
-            raise GridError("expected segments on evenly spaced slices, found uneven steps; export it again")
-        steps = found
-    slices = np.concatenate([[0], np.cumsum(steps)]).astype(int)
-    geometry = grid.geometry
-    shape = (geometry.shape[0], geometry.shape[1], int(slices[-1]) + 1)
-    slots = {header.frame: int(k) for k, here in zip(slices, grid.slices, strict=True) for header in here}
-    return Geometry(shape, geometry.affine, geometry.frame), slots
+    found = sparse_grid(grid)
+    if found is None:
+        raise GridError("expected segments on evenly spaced slices, found uneven steps: export it again")
+    geometry, at = found
+    return geometry, {h.frame: k for k, here in zip(at, grid.slices, strict=True) for h in here}
 
 
 def _frame(header: Header) -> NDArray[Any]:
-    """Return a frame (rows, columns); of one bit a pixel, frames follow one another without padding."""
+    """Return a frame (rows, columns) of numbers, though a label map may come with colours to show it in."""
+    stored = replace(header.stored, photometric="MONOCHROME2")
+    where = f"frame {header.frame + 1} of {stored.frames}"
+    if stored.bits_allocated != 1 or not stored.native:
+        return stored_frame(replace(header, stored=stored), where)
+    return _bits(header, where)
+
+
+def _bits(header: Header, where: str) -> NDArray[np.uint8]:
+    """Return a frame of one bit a pixel: frames follow one another without padding; PS3.5 8.1.1."""
     stored = header.stored
-    if stored.bits_allocated != 1 or not stored.native or stored.deflated:
-        return stored_frame(header, f"frame {header.frame + 1} of {stored.frames}")
     pixels = stored.rows * stored.columns
     first = header.frame * pixels
-    with header.file.open("rb") as stream:
-        end = (first + pixels + 7) // 8
-        packed = read_at(stream.fileno(), stored.offset + first // 8, end - first // 8)
+    start, end = stored.offset + first // 8, stored.offset + (first + pixels + 7) // 8
+    with opened(header, where) as descriptor:
+        if stored.deflated:
+            packed = inflated_once(header.file, stored.mtime_ns)[start:end]
+        else:
+            packed = read_at(descriptor, start, end - start)
     bits = np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")[first % 8 :][:pixels]
     if bits.size < pixels:
         raise ReadError("the segmentation was cut short: copy it again")
@@ -106,9 +109,12 @@ def _number(header: Header) -> float:
 def _names(dataset: Any) -> dict[str, str]:
     """Return {number: what it is} after the coded property type; a label's own text may hold anything."""
     names = {}
-    for item in dataset.get("SegmentSequence") or ():
-        code = next(iter(item.get("SegmentedPropertyTypeCodeSequence") or ()), None)
-        names[str(item.get("SegmentNumber", ""))] = str(code.get("CodeMeaning", ""))[:64] if code else ""
+    try:
+        for item in dataset.get("SegmentSequence") or ():
+            code = next(iter(item.get("SegmentedPropertyTypeCodeSequence") or ()), None)
+            names[str(item.get("SegmentNumber", ""))] = str(code.get("CodeMeaning", ""))[:64] if code else ""
+    except Exception:  # pydicom raises what it likes on a damaged item, which names nothing
+        return names
     return names
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from voxcam.io.dicom.dimensions import incomplete_of
 from voxcam.io.dicom.grid import arrange, axes_of
 from voxcam.io.dicom.kinds import SCOUTS
+from voxcam.io.dicom.sparse import sparse_findings, sparse_grid
 from voxcam.io.dicom.steps import same_place
 from voxcam.io.identity import content_sample, salted
 from voxcam.io.study import Finding, Series
@@ -15,6 +16,8 @@ from voxcam.io.study import Finding, Series
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from voxcam.core.geometry import Geometry
+    from voxcam.io.dicom.grid import Grid
     from voxcam.io.dicom.headers import Header
     from voxcam.io.left_out import LeftOut
 
@@ -107,7 +110,7 @@ def _near(a: Sequence[float] | None, b: Sequence[float] | None, tolerance: float
 def _parts(group: list[Header]) -> list[tuple[list[Header], list[Finding]]]:
     """Return a group, or what it falls into where an acquisition in time was cut off: nothing is dropped."""
     axes = axes_of(group[0].orientation) if group[0].placed and group[0].orientation else None
-    if axes is None:
+    if axes is None or group[0].kind == "segmentation":
         return [(group, [])]
     places = same_place(group, axes[2])
     if len({len(here) for here in places}) == 1 or (parts := incomplete_of(places)) is None:
@@ -123,17 +126,18 @@ def _series(
     grid = arrange(group)
     ordered = [header for here in grid.slices for header in here]
     first = ordered[0]
-    spacing = grid.geometry.spacing_mm
+    shape, geometry, odd = _seen_as(grid, first)
+    spacing = geometry.spacing_mm
     series = Series(
         uid=first.series_uid,
         key=_key(ordered),
         modality=first.modality,
         description=first.description,
-        shape=(*grid.geometry.shape, *((grid.moments,) if grid.fourth else ())),
+        shape=shape,
         spacing_mm=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
         files=tuple(dict.fromkeys(header.file for header in ordered)),
         format="dicom",
-        findings=(*_lost(first, lost), *more, *grid.findings, *_value_findings(ordered)),
+        findings=(*_lost(first, lost), *more, *odd, *_value_findings(ordered)),
         localizer=any(word in first.apart for word in SCOUTS),
         headers=tuple(ordered),
         kind=first.kind,
@@ -142,6 +146,16 @@ def _series(
     numbers = [h.instance_number or 0 for h in ordered]
     number = first.series_number if first.series_number is not None else 2**31
     return (series.localizer, number, series.uid, min(numbers), series.key), series
+
+
+def _seen_as(grid: Grid, first: Header) -> tuple[tuple[int, ...], Geometry, tuple[Finding, ...]]:
+    """Return shape, geometry and findings of what reading the grid gives."""
+    if first.kind != "segmentation":
+        shape = (*grid.geometry.shape, *((grid.moments,) if grid.fourth else ()))
+        return shape, grid.geometry, grid.findings
+    found = sparse_grid(grid)
+    geometry = grid.geometry if found is None else found[0]
+    return geometry.shape, geometry, sparse_findings(grid)
 
 
 def _structures(header: Header, series: Sequence[Series]) -> Series:

@@ -102,8 +102,15 @@ def _colour_checks(stored: Stored, attributes: Attributes) -> dict[str, bool]:
         "its photometric interpretation is not known": known,
         f"expected {samples} values a pixel, the header states another number": stored.samples == samples,
         "a palette image without its palette": not palette or "RedPaletteColorLookupTableData" in attributes,
+        "its colour is of a kind that is not stored uncompressed": not _only_compressed(stored),
         "colour of more than 8 bits": grey or palette or stored.bits_allocated == 8,
     }
+
+
+def _only_compressed(stored: Stored) -> bool:
+    """Whether pixels said to be uncompressed share their colour as these cannot."""
+    odd = stored.photometric == "YBR_FULL_422" and stored.columns % 2 == 1
+    return stored.native and (odd or stored.photometric == "YBR_PARTIAL_420")
 
 
 def _no_decoder(stored: Stored) -> str:

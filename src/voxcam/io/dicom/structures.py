@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 # A contour belongs to a slice if it lies within this part of a step from it.
 _ON_SLICE = 0.5
 _MOST_CONTOURS = 200_000
+_HIGHEST_LABEL = np.iinfo(np.uint16).max
 
 
 def read(series: Series, progress: Progress | None = None) -> Volume:
     """Return the structures as one label volume on the grid of their image series; unit "label".
 
     A voxel is inside where its centre lies within an odd number of a structure's contours on that slice,
-    so that a contour inside another is a hole. Structures are numbered as in the file; where they overlap
-    the later one shows. Names are kept where they are plain anatomical words or codes, not free text.
+    so that a contour inside another is a hole. Structures are numbered as in the file, or in its order where
+    its numbers are no labels (0, or over 65535); where they overlap the later one shows. Names, which are
+    free text, are not kept.
 
     Raises
     ------
@@ -86,9 +88,20 @@ def _contours(structure: Header) -> dict[int, list[NDArray[np.float64]]]:
                     found[number].append(points.reshape(-1, 3) @ LPS_TO_RAS[:3, :3])
                 if count > _MOST_CONTOURS:
                     raise ReadError(f"a structure set of over {_MOST_CONTOURS} contours is not read")
-    except (TypeError, ValueError):
+    except ReadError:
+        raise
+    except Exception:  # pydicom raises what it likes on a damaged sequence
         raise ReadError("a contour of the structure set is damaged: export it again") from None
-    return dict(found)
+    return _as_labels(dict(found))
+
+
+def _as_labels(found: dict[int, list[NDArray[np.float64]]]) -> dict[int, list[NDArray[np.float64]]]:
+    """Return contours by label: the file's numbers if all can be one, else 1, 2, ... in its order."""
+    if not all(np.isfinite(points).all() for contours in found.values() for points in contours):
+        raise ReadError("a contour of the structure set is damaged: export it again")
+    if all(0 < number <= _HIGHEST_LABEL for number in found):
+        return found
+    return dict(enumerate(found.values(), start=1))
 
 
 def _inside(polygons: list[NDArray[np.float64]], geometry: Geometry) -> tuple[NDArray[np.bool_], int]:

@@ -9,6 +9,7 @@ import numpy as np
 from pydicom import dcmread
 from pydicom.pixels.processing import apply_modality_lut
 
+from voxcam.errors import ReadError
 from voxcam.io.dicom.elements import WHOLE_PIXELS
 
 if TYPE_CHECKING:
@@ -25,12 +26,19 @@ def modality_values(stored: NDArray[Any], header: Header) -> NDArray[Any]:
     if header.is_colour:
         return stored
     if header.has_modality_lut:
-        return np.asarray(apply_modality_lut(stored, _with_table(header.file, header.stored.mtime_ns)))
+        return _looked_up(stored, header)
     slope, intercept = rescale(header)
     if is_whole(header):
         wide = np.int64 if stored.itemsize > 2 else np.int32
         return stored if intercept == 0 else np.asarray(stored.astype(wide) + int(intercept))
     return np.asarray(stored.astype(np.float64) * slope + intercept)
+
+
+def _looked_up(stored: NDArray[Any], header: Header) -> NDArray[Any]:
+    try:
+        return np.asarray(apply_modality_lut(stored, _with_table(header.file, header.stored.mtime_ns)))
+    except Exception:  # pydicom raises what it likes on a table that is not what it says
+        raise ReadError("the modality's table of values is damaged: export the series again") from None
 
 
 def rescale(header: Header) -> tuple[float, float]:

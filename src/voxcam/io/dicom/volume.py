@@ -172,7 +172,8 @@ def _as_asked(grid: Grid, dtype: np.dtype[Any], keeps: object) -> Stacked:
     """
     first = grid.slices[0][0]
     # Whether 16 bits hold all values is known only once all are read.
-    dtype = np.dtype(np.float32) if dtype == np.int16 and not first.stored.signed else dtype
+    headers = [header for here in grid.slices for header in here]
+    dtype = np.dtype(np.float32) if dtype == np.int16 and not all(map(_always_fits, headers)) else dtype
 
     def image(k: int, t: int = 0, _: object = keeps) -> NDArray[Any]:
         with quiet():
@@ -181,6 +182,13 @@ def _as_asked(grid: Grid, dtype: np.dtype[Any], keeps: object) -> Stacked:
 
     count: Any = len(grid.slices) if grid.fourth is None else (len(grid.slices), grid.moments)
     return Stacked(image, (first.columns, first.rows), count, dtype)
+
+
+def _always_fits(header: Header) -> bool:
+    """Whether 16 bits hold every value that the stored bits can make."""
+    bits, added = header.stored.bits_stored, rescale(header)[1]
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if header.stored.signed else (0, 2**bits - 1)
+    return bool(low + added >= _INT16.min and high + added <= _INT16.max)
 
 
 def _where(header: Header, k: int, count: int) -> str:
