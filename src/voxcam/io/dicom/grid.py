@@ -30,6 +30,7 @@ Slices = tuple[tuple["Header", ...], ...]
 _PERPENDICULAR = 1e-3
 _UNIT_LENGTH = 1e-2
 _TILT_DEG = 0.5
+_FARTHEST_MM = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,21 @@ def arrange(headers: Sequence[Header]) -> Grid:
         slices, fourth, more = _places(headers, axes[2])
         affine, steps = _stack(slices, axes, spacing)
         findings += more + steps
-    shape = (first.columns, first.rows, len(slices))
-    return Grid(slices, Geometry(shape, affine, _frame(first)), first.spacing_from, tuple(findings), fourth)
+    geometry, absurd = _geometry((first.columns, first.rows, len(slices)), affine, first)
+    return Grid(slices, geometry, first.spacing_from, (*findings, *absurd), fourth)
+
+
+def _geometry(
+    shape: tuple[int, int, int], affine: NDArray[np.float64], header: Header
+) -> tuple[Geometry, list[Finding]]:
+    """Return the geometry; where the numbers are those of no place, one to list the series by, and why."""
+    try:
+        if np.abs(affine).max() < _FARTHEST_MM:
+            return Geometry(shape, affine, _frame(header)), []
+    except ValueError:
+        pass
+    text = "pixel size, thickness or positions are no lengths there can be: export the series again"
+    return Geometry(shape, np.eye(4), "unknown"), [Finding("no-geometry", text, stops=True)]
 
 
 def _frame(header: Header) -> Frame:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SPACING_TOLERANCE_MM = 1e-3
 ORIENTATION_TOLERANCE = 1e-4
+# Times a stored number, and as a whole number, it still fits into what values are computed in.
+_LARGEST_RESCALE = 2.0**60
 
 
 def series_of(headers: Iterable[Header], left_out: Sequence[LeftOut]) -> list[Series]:
@@ -209,6 +211,9 @@ def _value_findings(ordered: Sequence[Header]) -> list[Finding]:
     first = ordered[0]
     if any(h.slope == 0 for h in ordered):
         findings.append(Finding("no-slope", "rescale slope is 0: taken as 1", len(ordered)))
+    if any(abs(number or 0) > _LARGEST_RESCALE for h in ordered for number in (h.slope, h.intercept)):
+        text = "rescale slope or intercept is larger than values can be: export the series again"
+        findings.append(Finding("rescale", text, stops=True))
     if first.modality == "CT" and first.intercept is None and not first.has_modality_lut:
         findings.append(
             Finding("no-rescale", "CT without rescale: stored values are not known to be HU", len(ordered))

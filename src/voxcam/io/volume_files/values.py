@@ -98,6 +98,7 @@ def _series(header: VolumeHeader, format: Format) -> Series:
         format=format,
         findings=header.findings,
         headers=(header,),
+        geometry=Geometry((header.shape[0], header.shape[1], header.shape[2]), header.affine, header.frame),
     )
 
 
@@ -121,7 +122,7 @@ def _beside(stored: Stored) -> int:
 def _values(row: NDArray[Any], stored: Stored) -> tuple[NDArray[Any], tuple[Finding, ...]]:
     """Return int16 or float32, and a finding on numbers that are none, or are rounded."""
     values = _scaled(row, stored.slope, stored.inter)
-    if row.dtype.kind in "iu" and values.dtype.kind == "f":
+    if row.dtype.kind in "iu" and values.dtype.kind == "f" and _stays_finite(row, stored):
         if max(-float(row.min()), float(row.max())) <= _MOST_EXACT:
             return values, ()
         text = "whole numbers beyond 16,777,216 are rounded: they are kept as float32"
@@ -131,6 +132,13 @@ def _values(row: NDArray[Any], stored: Stored) -> tuple[NDArray[Any], tuple[Find
         return values, ()
     part = f"{100 * bad / values.size:.2g} % of voxels hold no finite number"
     return values, (Finding("not-finite", part, bad),)
+
+
+def _stays_finite(row: NDArray[Any], stored: Stored) -> bool:
+    """Whether no whole number is scaled beyond what float32 holds."""
+    with np.errstate(over="ignore"):
+        ends = np.array([row.min(), row.max()], np.float64) * stored.slope + stored.inter
+        return bool(np.isfinite(ends.astype(np.float32)).all())
 
 
 def _scaled(row: NDArray[Any], slope: float, inter: float) -> NDArray[Any]:
