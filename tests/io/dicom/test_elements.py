@@ -28,11 +28,11 @@ from voxcam.io.dicom.elements import (
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
     UNDEFINED,
-    Damaged,
     inflated,
     walk,
 )
 from voxcam.io.dicom.headers import read_header
+from voxcam.io.dicom.sources import Damaged
 from voxcam.io.left_out import LeftOut
 
 SYNTAXES = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED)

@@ -10,8 +10,8 @@ from pydicom import dcmread
 from pydicom.pixels.processing import convert_color_space
 
 from voxcam.core.volume import COLOUR
-from voxcam.io.dicom.elements import Damaged
 from voxcam.io.dicom.soundness import PALETTE
+from voxcam.io.dicom.sources import Damaged
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,13 +7,11 @@ time. What lies in sequences is left to pydicom, after this walk has passed the 
 
 from __future__ import annotations
 
-import os
-import zlib
 from dataclasses import dataclass
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from voxcam.io import limits
+from voxcam.io.dicom.sources import Damaged, Source, inflated_source
 
 if TYPE_CHECKING:
     from collections.abc import Container
@@ -30,7 +28,6 @@ UNDEFINED = 0xFFFFFFFF
 WHOLE_PIXELS = 0x7FE00010
 _FIRST_PIXELS = 0x7FE00008
 _PIXELS = (0x7FE00008, 0x7FE00009, WHOLE_PIXELS)  # float, double, whole numbers
-_FIRST_READ, _NEXT_READ = 16384, 65536
 # Value representations whose length takes four bytes, after two of nothing; PS3.5 table 7.1-1.
 _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _SHORT = frozenset(b"AE AS AT CS DA DS DT FL FD IS LO LT PN SH SL SS ST TM UI UL US".split())
@@ -49,14 +46,6 @@ _PROGRAMS = (
 _PIXELS_CUT = "pixel data cut short: copy the file again"
 _LONGER = "an element is longer than the file: cut short or damaged, copy it again"
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_INFLATE_STEP = 1 << 20
-_DEFLATE_RATIO = 200
-
-
-class Damaged(Exception):  # noqa: N818 - caught where the file is met, and becomes its reason
-    """Why the file cannot be what it says, in words that fit any file; `met` is what was read until there."""
-
-    met: Elements | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,59 +94,6 @@ class Elements:
     pixels: PixelPlace | None
 
 
-class Source:
-    """Bytes of a file or of memory, read as needed."""
-
-    def __init__(self, read: _Read, size: int) -> None:
-        self._read, self.size = read, size
-        self.base, self.bytes = 0, read(0, min(_FIRST_READ, size))
-
-    def at(self, offset: int, count: int) -> int:
-        """Return where `offset` lies in `bytes`, after making sure that `count` bytes from there do.
-
-        Raises
-        ------
-        Damaged
-            The file ends before.
-        """
-        start = offset - self.base
-        if start >= 0 and start + count <= len(self.bytes):
-            return start
-        if offset + count > self.size:
-            raise Damaged("the file was cut short: copy it again")
-        self.bytes = self._read(offset, max(count, min(_NEXT_READ, self.size - offset)))
-        self.base = offset
-        if len(self.bytes) < count:
-            raise Damaged("the file was cut short: copy it again")
-        return 0
-
-    def glimpse(self, offset: int, count: int) -> bytes:
-        """Return a few bytes, fewer at the end of the file; `bytes` stay as they are."""
-        return self._read(offset, count)
-
-
-class _Read:
-    """Read a range of a file descriptor, or of bytes."""
-
-    def __init__(self, whence: int | bytes) -> None:
-        self._whence = whence
-
-    def __call__(self, offset: int, count: int) -> bytes:
-        if isinstance(self._whence, bytes):
-            return self._whence[offset : offset + count]
-        return (
-            os.pread(self._whence, count, offset) if _PREAD else _seek_and_read(self._whence, count, offset)
-        )
-
-
-_PREAD = hasattr(os, "pread")
-
-
-def _seek_and_read(descriptor: int, count: int, offset: int) -> bytes:  # Windows has no pread
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, count)
-
-
 def walk(descriptor: int, size: int, wanted: Container[int]) -> Elements:
     """Return the elements asked for, of an open DICOM file of `size` bytes, up to its pixels.
 
@@ -171,11 +107,11 @@ def walk(descriptor: int, size: int, wanted: Container[int]) -> Elements:
     Damaged
         The file is cut short, not DICOM, nests deeper than 64 sequences, or inflates to over the limit.
     """
-    source = Source(_Read(descriptor), size)
+    source = Source.of_file(descriptor, size)
     start, meta = _meta(source)
     syntax = meta.get(0x00020010, b"").decode("latin-1").strip(" \0")
     if syntax == DEFLATED:
-        source, start = _inflated(descriptor, start), 0
+        source, start = inflated_source(descriptor, start), 0
     encoding = _encoding_of(source, start) if not syntax else _ENCODINGS.get(syntax, _EXPLICIT)
     if encoding.little:
         encoding = _as_written(source, start, encoding)
@@ -185,9 +121,9 @@ def walk(descriptor: int, size: int, wanted: Container[int]) -> Elements:
 
 def inflated(descriptor: int, size: int) -> bytes:
     """Return the data set of a deflated file as `PixelPlace` offsets count in it; bounded in size."""
-    source = Source(_Read(descriptor), size)
+    source = Source.of_file(descriptor, size)
     start, _ = _meta(source)
-    return _inflated(descriptor, start).bytes
+    return inflated_source(descriptor, start).bytes
 
 
 _EXPLICIT = Encoding(explicit=True, little=True)
@@ -227,32 +163,6 @@ def _meta(source: Source) -> tuple[int, dict[int, bytes]]:
         values[group << 16 | element] = source.bytes[at : at + length]
         place += header + length
     return place, values
-
-
-def _inflated(descriptor: int, start: int) -> Source:
-    """Return the inflated data set, stopped at the memory limit or at 200 times the file's size."""
-    inflator, pieces, total, place = zlib.decompressobj(-zlib.MAX_WBITS), [], 0, start
-    most = min(limits.most_bytes(), max(1 << 26, _DEFLATE_RATIO * os.fstat(descriptor).st_size))
-    read = _Read(descriptor)
-    try:
-        while not inflator.eof and (packed := inflator.unconsumed_tail or read(place, _NEXT_READ)):
-            if not inflator.unconsumed_tail:
-                place += len(packed)
-            pieces.append(inflator.decompress(packed, _INFLATE_STEP))
-            total += len(pieces[-1])
-            if total > most:
-                raise Damaged(
-                    f"a deflated file that grows past {most >> 20} MiB ({_DEFLATE_RATIO} times its size, "
-                    "or the limit VOXCAM_MOST_BYTES): a bomb, or damaged"
-                )
-    except zlib.error:
-        raise Damaged("the deflated data set is damaged: copy the file again") from None
-    if not inflator.eof:
-        raise Damaged("the file was cut short: copy it again")
-    whole = b"".join(pieces)
-    source = Source(_Read(whole), len(whole))
-    source.bytes = whole
-    return source
 
 
 def _encoding_of(source: Source, start: int) -> Encoding:

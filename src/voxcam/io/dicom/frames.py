@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from voxcam.io.dicom.elements import Damaged
 from voxcam.io.dicom.mosaic import tiles_of
+from voxcam.io.dicom.sources import Damaged
 from voxcam.io.dicom.spacing import NONE, positive
 from voxcam.io.dicom.windows import windows_of
 

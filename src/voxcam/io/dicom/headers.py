@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from voxcam.io.dicom.attributes import OVERLAYS, WANTED, Attributes
 from voxcam.io.dicom.dimensions import marks_of
-from voxcam.io.dicom.elements import Damaged, walk
+from voxcam.io.dicom.elements import walk
 from voxcam.io.dicom.kinds import NO_IMAGE, apart_of, kind_of
 from voxcam.io.dicom.soundness import stored_of
+from voxcam.io.dicom.sources import Damaged
 from voxcam.io.dicom.spacing import pixel_spacing
 from voxcam.io.dicom.windows import window_pairs
 from voxcam.io.left_out import LeftOut

@@ -6,7 +6,7 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from voxcam.io.dicom.elements import Damaged
+from voxcam.io.dicom.sources import Damaged
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

@@ -15,8 +15,9 @@ from voxcam.io.decoding.coding import Coding, DecodeError
 from voxcam.io.decoding.crew import crew
 from voxcam.io.decoding.frames import frame_fragments
 from voxcam.io.dicom.colour import in_colour
-from voxcam.io.dicom.elements import Damaged, walk
+from voxcam.io.dicom.elements import walk
 from voxcam.io.dicom.inflating import inflated_bytes
+from voxcam.io.dicom.sources import Damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
