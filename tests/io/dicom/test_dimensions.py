@@ -259,3 +259,13 @@ def test_a_volume_over_the_limit_is_read_moment_by_moment(tmp_path, monkeypatch)
     assert tuple(volume.voxels.shape) == voxels.shape
     monkeypatch.undo()
     np.testing.assert_array_equal(np.asarray(volume.voxels), voxels)
+
+
+def test_moments_across_midnight_keep_their_order(tmp_path):
+    uids = {"SeriesInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4", "Modality": "MR"}
+    for number, clock in enumerate(("235950", "000010", "235930", "000030")):
+        write_dicom_series(tmp_path / clock, noise(seed=number), AcquisitionTime=clock, **uids)
+    volume = io.read(io.scan(tmp_path).choose())
+    assert volume.fourth.values == (0, 20, 40, 60)
+    for moment, seed in enumerate((2, 0, 1, 3)):
+        np.testing.assert_array_equal(volume.voxels[..., moment], noise(seed=seed) - 1024)

@@ -51,6 +51,7 @@ SPLITTERS = (
     Splitter("dimension index (0020,9157)", "dimension"),
 )
 _BY_NUMBER = Splitter("order of InstanceNumber (0020,0013)", "repeat")
+_DAY_S = 86_400.0
 _CLOCKS = ("AcquisitionTime (0008,0032)", "ContentTime (0008,0033)")
 
 
@@ -106,6 +107,8 @@ def fourth_of(places: Places) -> tuple[tuple[tuple[Header, ...], ...], Axis] | N
     for splitter, key in _candidates(places):
         if _splits(places, key):
             ordered = tuple(tuple(sorted(here, key=lambda h: _order(_mark(h, key)))) for here in places)
+            if splitter.attribute in _CLOCKS:
+                return _from_the_first(ordered, splitter, key[0])
             return ordered, _axis(splitter, [_mark(h, key) for h in ordered[0]])
     if not all(_numbered(here) for here in places):
         return None
@@ -192,12 +195,23 @@ def _order(mark: tuple[Mark, ...]) -> tuple[tuple[float, ...] | str, ...]:
 
 
 def _axis(splitter: Splitter, marks: list[tuple[Mark, ...]]) -> Axis:
-    """Return the axis; of a clock, seconds since the first: the hour itself is nobody's business."""
-    values = tuple(_value(mark) for mark in marks)
-    if splitter.attribute in _CLOCKS:
-        start = min(float(value) for value in values)
-        values = tuple(round(float(value) - start, 6) for value in values)
-    return Axis(splitter.name, splitter.unit, values, splitter.attribute)
+    return Axis(splitter.name, splitter.unit, tuple(_value(mark) for mark in marks), splitter.attribute)
+
+
+def _from_the_first(
+    ordered: tuple[tuple[Header, ...], ...], splitter: Splitter, index: int
+) -> tuple[tuple[tuple[Header, ...], ...], Axis]:
+    """Return places in order of a clock, and seconds since the first: the hour itself is nobody's business.
+
+    Times over half a day apart were taken across midnight: the first is the one after the longest pause.
+    """
+    clock = [float(header.marks[index]) for header in ordered[0]]  # type: ignore[arg-type]
+    pauses = [after - before for before, after in zip(clock, [*clock[1:], clock[0] + _DAY_S], strict=True)]
+    across = clock[-1] - clock[0] > _DAY_S / 2
+    first = (pauses.index(max(pauses)) + 1) % len(clock) if across else 0
+    turned = tuple((*here[first:], *here[:first]) for here in ordered)
+    values = tuple(round((time - clock[first]) % _DAY_S, 6) for time in (*clock[first:], *clock[:first]))
+    return turned, Axis(splitter.name, splitter.unit, values, splitter.attribute)
 
 
 def _value(mark: tuple[Mark, ...]) -> float | str:
