@@ -60,10 +60,11 @@ def test_what_is_no_readable_image_is_left_out_with_its_reason(name, reason):
     assert reason in str(caught.value)
 
 
-def test_a_dicomdir_is_an_index_not_an_image():
-    assert reasons(io.scan(PYDICOM_FILES / "dicomdirtests" / "DICOMDIR")) == [
-        "1 file skipped: index of a medium (DICOMDIR)"
-    ]
+def test_a_dicomdir_stands_for_its_medium_and_is_no_image():
+    index = PYDICOM_FILES / "dicomdirtests" / "DICOMDIR"
+    medium = io.scan(index)
+    assert "8 files skipped: index of a medium (DICOMDIR)" in reasons(medium)
+    assert [s.key for s in medium.series] == [s.key for s in io.scan(index.parent).series] != []
 
 
 def test_a_place_with_everything_wrong_in_it(tmp_path):

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from voxcam.core.explanation import Explanation
 
+_WIDE = 240
+
 
 def print_json(document: Any) -> None:
     """Print one JSON document and nothing else; numbers that are not finite become null."""
@@ -27,7 +29,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*[str(cell) for cell in row])
-    Console(soft_wrap=False, highlight=False).print(table)
+    # A file or pipe has no width to fit into: rows stay whole there.
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(soft_wrap=False, highlight=False, width=width).print(table)
 
 
 def print_line(text: str) -> None:

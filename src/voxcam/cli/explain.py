@@ -33,10 +33,10 @@ def explain(  # noqa: PLR0913 - a command's options
         str, typer.Option(help="Where a layer's units look: measured, or usual.")
     ] = "measured",
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
-    modality: Annotated[str | None, typer.Option(help="Of a NIfTI that does not state it: CT, MR.")] = None,
+    modality: Annotated[str | None, typer.Option(help="Where the file states none: CT, MR.")] = None,
     gaps: Annotated[str, typer.Option(help="Missing slices, uneven steps: refuse, interpolate.")] = "refuse",
     moment: Annotated[int | None, typer.Option(help="Of a study in time: which volume, from 0.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Mask file of a finding, to be outlined.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Explain the series at PLACE by the classifier in BUNDLE, into a new folder."""
@@ -61,7 +61,7 @@ def explain(  # noqa: PLR0913 - a command's options
     if isinstance(chosen, list):
         check_names(chosen, classifier.classes, "class")
     with shown("reading") as progress:
-        volume = read_moment(found, progress, modality, asked_gaps(gaps), moment)
+        volume = read_moment(found, progress, modality, cast("Gaps", gaps), moment)
     with shown("explaining") as progress:
         explanation = voxcam.explain(
             volume,
@@ -97,19 +97,6 @@ def read_moment(
         return volume.moment(moment)
     except ValueError as error:
         raise ReadError(f"{error} (--moment)") from None
-
-
-def asked_gaps(text: str) -> Gaps:
-    """Return a policy for missing slices as `voxcam.read` takes it."""
-    from typing import get_args
-
-    from voxcam.errors import ReadError
-    from voxcam.io.study import Gaps
-
-    for policy in get_args(Gaps):
-        if text == policy:
-            return cast("Gaps", policy)
-    raise ReadError(f"expected gaps to be {', '.join(get_args(Gaps))}, found another word")
 
 
 def asked_classes(text: str) -> list[str] | int | None:

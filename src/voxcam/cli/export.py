@@ -18,7 +18,7 @@ def export(
     explanation_dir: Annotated[Path, typer.Argument(help="Folder that `voxcam explain` wrote.")],
     out: Annotated[Path, typer.Option("--out", help="New folder for the files.")],
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
-    mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Mask file of a finding, to be outlined.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Make figures and files from a saved explanation."""

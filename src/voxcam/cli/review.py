@@ -13,8 +13,8 @@ def review(
     bundle: Annotated[Path | None, typer.Option("--model", help="Folder of a MONAI bundle.")] = None,
     explanation: Annotated[Path | None, typer.Option("--explanation", help="Saved explanation.")] = None,
     series: Annotated[str | None, typer.Option(help="Index or UID, as `voxcam scan` lists them.")] = None,
-    modality: Annotated[str | None, typer.Option(help="Of a NIfTI that does not state it: CT, MR.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="NIfTI mask of a finding, to be outlined.")] = None,
+    modality: Annotated[str | None, typer.Option(help="Where the file states none: CT, MR.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Mask file of a finding, to be outlined.")] = None,
 ) -> int:
     """Open a scan, a classifier or a saved explanation in napari."""
     import voxcam

@@ -54,8 +54,11 @@ def scan(
 
 def _what(series: Series) -> str:
     """Name the modality, and the kind where it is no image."""
-    what = series.modality or series.format
-    return what if series.kind == "image" else f"{what} {series.kind}"
+    what = [series.modality or series.format]
+    what += [] if series.kind == "image" else [series.kind]
+    what += ["localizer"] if series.localizer else []
+    what += [] if series.readable else ["(unreadable)"]
+    return " ".join(what)
 
 
 def _whereabouts(series: Series, place: Path) -> str:

@@ -13,9 +13,18 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def most_bytes() -> int:
-    """Return how many bytes a volume may take: what VOXCAM_MOST_BYTES says (``8G``), else half the memory."""
-    stated = re.fullmatch(r"(\d{1,18})\s*([KMGT]?)B?", os.environ.get(OPTION, "").strip().upper())
-    if stated:
+    """Return how many bytes a volume may take: what VOXCAM_MOST_BYTES says (``8G``), else half the memory.
+
+    Raises
+    ------
+    ReadError
+        The option is no number of bytes over 0.
+    """
+    option = os.environ.get(OPTION, "").strip().upper()
+    if option:
+        stated = re.fullmatch(r"([1-9]\d{0,17})\s*([KMGT]?)B?", option)
+        if stated is None:
+            raise ReadError(f"expected {OPTION} to be bytes such as 8G or 512M, found something else")
         return int(stated[1]) * _UNITS[stated[2]]
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from voxcam.errors import ReadError
 from voxcam.io.abreast import looked_at
@@ -21,14 +21,14 @@ from voxcam.io.place.archive import is_archive, unpack
 from voxcam.io.place.cache import HeaderCache
 from voxcam.io.place.folders import Met, walk
 from voxcam.io.quiet import quiet
-from voxcam.io.study import Finding, Series, Study
+from voxcam.io.study import Finding, Gaps, Series, Study
 from voxcam.io.volume_files import metaimage, mgh, nifti, nrrd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from voxcam.core.volume import Volume
-    from voxcam.io.study import Gaps, Progress
+    from voxcam.io.study import Progress
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
     Parameters
     ----------
     place
-        Folder or file.
+        Folder, file or zip archive; of a DICOMDIR the medium it is the index of.
     progress
         Called with (done, total) files; (0, met so far) while folders are still walked. May raise
         `voxcam.errors.Cancelled` to stop.
@@ -102,8 +102,9 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
     ReadError
         The place does not exist.
     """
-    met, left_out = walk(Path(place), progress)
-    remembered = HeaderCache.of(Path(place), as_text.VERSION)
+    root = _medium(Path(place))
+    met, left_out = walk(root, progress)
+    remembered = HeaderCache.of(root, as_text.VERSION)
     with quiet():
         looked = looked_at(met, partial(_look, remembered=remembered), progress)
         unpacked, lent = _unpacked(looked, progress)
@@ -128,6 +129,11 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
         skipped=len(left_out) - refused,
         refused=refused,
     )
+
+
+def _medium(place: Path) -> Path:
+    """Return the folder of a DICOMDIR, the index of a medium: its files are met by walking."""
+    return place.parent if place.name.upper() == "DICOMDIR" and place.is_file() else place
 
 
 def read(
@@ -161,6 +167,8 @@ def read(
         raise TypeError(
             f"expected a Series such as voxcam.scan(place).choose(), found {type(series).__name__}"
         )
+    if gaps not in get_args(Gaps):
+        raise ReadError(f"expected gaps to be {', '.join(get_args(Gaps))}, found another word")
     stated = series if modality is None else _stated(series, modality)
     return READERS[series.format].read(stated, progress, gaps)
 

@@ -41,7 +41,7 @@ def _still(volume: Volume, moment: int | None) -> Volume:
     count = volume.voxels.shape[3] if len(volume.voxels.shape) == 4 else 1
     if moment is None and count > 1:
         raise ClassifierError(
-            f"the classifier reads one moment, the volume has {count}: choose one (volume.moment(n))"
+            f"the classifier reads one moment, the volume has {count}: choose one (--moment N)"
         )
     try:
         return volume.moment(moment or 0)
