@@ -35,8 +35,10 @@ _EXPORT = "export the series uncompressed (Explicit VR Little Endian)"
 _WAYS_OUT = {"damaged": _AGAIN}
 
 
-def stored_pixels(header: Header, where: str) -> NDArray[Any]:
-    """Return the pixels of one image as stored, (rows, columns): whole numbers, or `COLOUR`.
+def stored_frame(header: Header, where: str) -> NDArray[Any]:
+    """Return the frame an image lies in as stored, (rows, columns): whole numbers, or `COLOUR`.
+
+    Of a mosaic that is all its tiles.
 
     Parameters
     ----------
@@ -50,15 +52,6 @@ def stored_pixels(header: Header, where: str) -> NDArray[Any]:
     ReadError
         The file is gone, changed, cut short, or its coding cannot be decoded here.
     """
-    frame = stored_frame(header, where)
-    if header.tile is None:
-        return frame
-    row, column = header.tile
-    return frame[row : row + header.rows, column : column + header.columns]
-
-
-def stored_frame(header: Header, where: str) -> NDArray[Any]:
-    """Return the whole frame the image lies in: of a mosaic all its tiles. As `stored_pixels`."""
     stored = header.stored
     limits.check(stored.rows * stored.columns * stored.samples * 4, where)
     try:
