@@ -156,9 +156,17 @@ def test_a_file_cut_short_makes_its_whole_series_unreadable(tmp_path):
 
 @pytest.mark.parametrize("harm", ["cut", "gone", "other", "resized"])
 def test_a_file_that_changed_since_the_scan_is_an_error(harm, tmp_path):
-    path = write_dicom_series(tmp_path / "a", noise())[2]
+    # UIDs of one length: another image is then a file of the same size.
+    uids = {f"{one}InstanceUID": f"1.2.{n}" for n, one in enumerate(("Study", "Series"))}
+    uids["FrameOfReferenceUID"] = "1.2.9"
+
+    def written(folder, voxels, root):
+        each = {"each": lambda k: {"SOPInstanceUID": f"{root}.{k}"}}
+        return write_dicom_series(tmp_path / folder, voxels, **uids, **each)
+
+    path = written("a", noise(), "1.2.3")[2]
     series = io.scan(tmp_path / "a").series[0]
-    other = write_dicom_series(tmp_path / "b", noise((3, 3, 1)) if harm == "resized" else noise((7, 5, 1)))[0]
+    other = written("b", noise((3, 3, 1)) if harm == "resized" else noise((7, 5, 1)), "1.2.4")[0]
     if harm == "cut":
         path.write_bytes(path.read_bytes()[:-10])
     elif harm == "gone":
