@@ -401,3 +401,14 @@ def test_a_moment_that_is_not_there_is_one_line(tmp_path: Path, capsys: pytest.C
     command = ["explain", place, "--model", str(model_path("ct_organs_2d")), "--out", str(tmp_path / "out")]
     assert main([*command, "--moment", "30"]) == 1
     assert "expected a place from 0 to 29" in capsys.readouterr().err
+
+
+def test_scan_names_what_it_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(ABDOMEN, tmp_path / "ct")
+    shutil.copy(get_testdata_file("MR_truncated.dcm"), tmp_path / "cut.dcm")
+    assert main(["scan", str(tmp_path)]) == 0
+    assert "refused: cut.dcm: pixel data cut short: copy the file again" in capsys.readouterr().out
+    assert main(["scan", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["refused_files"] == [
+        {"file": "cut.dcm", "reason": "pixel data cut short: copy the file again"}
+    ]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from voxcam.io import Finding, Series, Study
 
 
+_MOST_NAMED = 10  # refused files, in the table
+
+
 def scan(
     place: Annotated[Path, typer.Argument(help="A file, a folder of files, or a zip archive.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -24,10 +27,12 @@ def scan(
 
     with shown("scanning") as progress:
         study = scan_place(place, progress=progress)
+    if place.name.upper() == "DICOMDIR" and place.is_file():
+        place = place.parent  # it stands for the medium it is the index of
     if not study.series:
         study.choose()  # says what was found instead
     if as_json:
-        print_json(_document(study))
+        print_json(_document(study, place))
         return 0
     rows = [
         (
@@ -46,10 +51,21 @@ def scan(
             print_line(f"series {number}: {finding.text}")
     for finding in study.findings:
         print_line(finding.text)
+    for file, why in study.left_out[:_MOST_NAMED]:
+        print_line(f"refused: {_below(file, place)}: {why}")
+    if len(study.left_out) > _MOST_NAMED:
+        print_line(f"and {len(study.left_out) - _MOST_NAMED} more refused (--json names all)")
     print_line(
         f"{study.found} files found: {study.loaded} loaded, {study.skipped} skipped, {study.refused} refused"
     )
     return 0
+
+
+def _below(file: Path, place: Path) -> str:
+    """Name a file below `place`; of an archive's, whose names are ours, only that it is one."""
+    if file == place:
+        return file.name
+    return str(file.relative_to(place)) if file.is_relative_to(place) else "in an archive"
 
 
 def _what(series: Series) -> str:
@@ -70,7 +86,7 @@ def _whereabouts(series: Series, place: Path) -> str:
     return str(inside) if len(series.files) == 1 else f"{len(series.files)} in {inside.parent}"
 
 
-def _document(study: Study) -> dict[str, Any]:
+def _document(study: Study, place: Path) -> dict[str, Any]:
     return {
         "series": [
             {
@@ -95,6 +111,7 @@ def _document(study: Study) -> dict[str, Any]:
         "loaded": study.loaded,
         "skipped": study.skipped,
         "refused": study.refused,
+        "refused_files": [{"file": _below(file, place), "reason": why} for file, why in study.left_out],
     }
 
 

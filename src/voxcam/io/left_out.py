@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from voxcam.io.study import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,15 @@ class LeftOut:
         The series it would have belonged to, or "".
     damaged
         Part of that series is lost with it.
+    file
+        Which: for the reader's own screen, as it may identify.
     """
 
     reason: str
     refused: bool = False
     series_uid: str = ""
     damaged: bool = False
+    file: Path | None = field(default=None, repr=False)
 
 
 def reasons(left_out: Iterable[LeftOut]) -> list[Finding]:

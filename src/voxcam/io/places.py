@@ -128,6 +128,7 @@ def scan(place: str | os.PathLike[str], progress: Progress | None = None) -> Stu
         loaded=loaded,
         skipped=len(left_out) - refused,
         refused=refused,
+        left_out=tuple((item.file, item.reason) for item in left_out if item.file and item.refused),
     )
 
 
@@ -190,6 +191,11 @@ def _stated(series: Series, modality: str) -> Series:
 
 def _look(met: Met, remembered: HeaderCache | None) -> Looked:
     """Return the reader's name and the headers, why the file is left out, or that it is an archive."""
+    found = _found(met, remembered)
+    return replace(found, file=met.path) if isinstance(found, LeftOut) else found
+
+
+def _found(met: Met, remembered: HeaderCache | None) -> Looked:
     if remembered is not None and (text := remembered.get(met.path, met.status)) is not None:
         known = as_text.from_text(met.path, text)
         return known if isinstance(known, LeftOut) else ("dicom", known)

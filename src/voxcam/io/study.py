@@ -153,6 +153,8 @@ class Study:
         Not images to look at: reports, structure sets, text, pipes.
     refused
         Images that cannot be read: damaged, or of a kind not supported.
+    left_out
+        Which files were refused, each with its reason: for the reader's own screen.
     """
 
     series: tuple[Series, ...]
@@ -161,6 +163,7 @@ class Study:
     loaded: int
     skipped: int
     refused: int
+    left_out: tuple[tuple[Path, str], ...] = field(default=(), repr=False)
 
     def choose(self, which: str | int | None = None) -> Series:
         """Return the series asked for, or the only image series when nothing is asked.
