@@ -21,7 +21,7 @@ def scan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """List the series at PLACE and what is odd or missing. Reads headers only."""
-    from voxcam.cli.answers import print_json, print_line, print_table
+    from voxcam.cli.answers import print_json
     from voxcam.cli.progress import shown
     from voxcam.io import scan as scan_place
 
@@ -34,6 +34,14 @@ def scan(
     if as_json:
         print_json(_document(study, place))
         return 0
+    _print(study, place)
+    return 0
+
+
+def _print(study: Study, place: Path) -> None:
+    """Print the table of series, what is odd about them, and what was refused."""
+    from voxcam.cli.answers import print_line, print_table
+
     rows = [
         (
             number,
@@ -58,7 +66,6 @@ def scan(
     print_line(
         f"{study.found} files found: {study.loaded} loaded, {study.skipped} skipped, {study.refused} refused"
     )
-    return 0
 
 
 def _below(file: Path, place: Path) -> str:
