@@ -189,7 +189,7 @@ def read_place(place: Path, series: str | int | None, progress: Progress) -> Ope
     images = images or list(study.series)
     several = series is None and len(images) > 1
     chosen = max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
-    words = tuple(f"{n + 1}: {one} {one.description}".strip() for n, one in enumerate(study.series))
+    words = tuple(" ".join(f"{n + 1}: {one.description} {one}".split()) for n, one in enumerate(study.series))
     return Opened(read(chosen, progress, gaps="mark"), place, words, study.series.index(chosen))
 
 
