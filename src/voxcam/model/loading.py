@@ -9,9 +9,10 @@ from voxcam.errors import ClassifierError
 from voxcam.model.bundle import Bundle, read_bundle
 from voxcam.model.classifier import Activation, Classifier
 from voxcam.model.devices import choose_device
-from voxcam.model.networks import build_network, input_channels, load_weights, spatial_rank
+from voxcam.model.networks import build_network, input_channels, spatial_rank
 from voxcam.model.preprocessing import build_preprocessing
 from voxcam.model.tiling import build_tiling
+from voxcam.model.weights import load_weights
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,5 @@
+"""The networks that may be built, from a bundle's section or from a line of text."""
+
+from voxcam.model.networks.building import build_network, input_channels, spatial_rank
+
+__all__ = ["build_network", "input_channels", "spatial_rank"]
