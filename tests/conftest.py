@@ -17,3 +17,11 @@ def own_cache(tmp_path_factory):
     os.environ["VOXCAM_CACHE"] = str(tmp_path_factory.mktemp("cache"))
     yield
     del os.environ["VOXCAM_CACHE"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_register():
+    """Weights of small bundles of one name differ from test to test: none are remembered."""
+    os.environ["VOXCAM_MODELS"] = "off"
+    yield
+    del os.environ["VOXCAM_MODELS"]

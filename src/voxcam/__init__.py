@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "cam", "explain", "load_classifier", "load_explanation", "read", "scan"]
+__all__ = [
+    "__version__",
+    "cam",
+    "classifier_of",
+    "explain",
+    "load_classifier",
+    "load_explanation",
+    "read",
+    "scan",
+]
 
 if TYPE_CHECKING:
     from voxcam import cam
     from voxcam.core.explanation_folder import load as load_explanation
     from voxcam.explain import explain
     from voxcam.io import read, scan
+    from voxcam.model.given import classifier_of
     from voxcam.model.loading import load_classifier
 
 _WHERE = {
     "scan": ("voxcam.io", "scan"),
     "read": ("voxcam.io", "read"),
     "load_classifier": ("voxcam.model.loading", "load_classifier"),
+    "classifier_of": ("voxcam.model.given", "classifier_of"),
     "load_explanation": ("voxcam.core.explanation_folder", "load"),
 }
 

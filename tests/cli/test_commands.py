@@ -108,7 +108,8 @@ def test_model_says_what_a_bundle_is(bundle: Path, capsys: pytest.CaptureFixture
     assert main(["model", str(bundle), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["classes"] == ["healthy", "nodule"]
-    assert answer["input"] == {"modality": "CT", "unit": "HU"}
+    assert (answer["input"]["modality"], answer["input"]["unit"]) == ("CT", "HU")
+    assert answer["input"]["spacing_mm"] == "not stated"
     best = answer["layers"][0]
     assert (best["name"], best["kind"], best["channels"]) == ("class_layers.relu", "ReLU", 16)
     assert (best["grid"], best["stride"], best["classes_differ"]) == ([4, 4, 4], [4.0, 4.0, 4.0], True)

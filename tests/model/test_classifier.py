@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from bundles import DENSENET_2D, write_bundle
+from bundles import DENSENET_2D, DENSENET_3D, write_bundle
 
 from voxcam.core.geometry import Geometry
-from voxcam.core.volume import Volume
+from voxcam.core.volume import SEQUENCE, Axis, Volume
 from voxcam.errors import Cancelled, ClassifierError
 from voxcam.model.classifier import Classifier
 from voxcam.model.loading import load_classifier
+from voxcam.model.statement import Statement
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,14 @@ def test_the_rule_of_each_activation(classifier: Classifier, scan: Volume) -> No
     prepared = classifier.prepare(scan)
     logits = np.zeros((len(classifier.tiling.starts(scan.shape)), 2), np.float32)
     logits[3], logits[5] = (1.0, 4.0), (2.0, 4.5)
-    with_background = replace(classifier, background=0).judged(logits, prepared)
+    with_background = replace(classifier, statement=_answering(classifier, background=0)).judged(
+        logits, prepared
+    )
     assert with_background.logits == {"class 0": 1.0, "class 1": 4.0}
     assert with_background.scores["class 1"] == pytest.approx(1 / (1 + np.exp(-3)))
-    each = replace(classifier, activation="sigmoid").judged(logits, prepared)
+    each = replace(classifier, statement=_answering(classifier, activation="sigmoid")).judged(
+        logits, prepared
+    )
     assert each.logits == {"class 0": 2.0, "class 1": 4.5}
     assert each.scores["class 0"] == pytest.approx(1 / (1 + np.exp(-2)))
     mean = classifier.judged(logits, prepared)
@@ -59,6 +64,11 @@ def test_the_rule_of_each_activation(classifier: Classifier, scan: Volume) -> No
     n = len(logits)
     expected = ((n - 2) * 0.5 + 1 / (1 + np.exp(-3)) + 1 / (1 + np.exp(-2.5))) / n
     assert mean.scores["class 1"] == pytest.approx(expected)
+
+
+def _answering(classifier: Classifier, **changes: object) -> Statement:
+    statement = classifier.statement
+    return replace(statement, answer=replace(statement.answer, **changes))
 
 
 def test_a_scan_of_another_kind_is_refused_in_one_line(classifier: Classifier, scan: Volume) -> None:
@@ -121,3 +131,11 @@ def test_a_2d_network_reads_a_volume_slice_by_slice(tmp_path, scan: Volume) -> N
     assert np.allclose(prediction.windows.scores[9], by_hand, atol=1e-5)
     assert prediction.scores["class 1"] == pytest.approx(prediction.windows.scores[:, 1].max())
     assert np.allclose(prediction.windows.centres_mm[9], [29.0, 33.0, 18.0])
+
+
+def test_a_volume_with_other_channels_than_the_network_reads_is_one_line(tmp_path, scan: Volume) -> None:
+    four = load_classifier(write_bundle(tmp_path / "four", DENSENET_3D | {"in_channels": 4}), "cpu")
+    with pytest.raises(ClassifierError, match="reads 4 channels, this volume gives 1 channel"):
+        four.predict(scan)
+    sequences = Volume(np.stack([scan.voxels] * 4, axis=-1), scan.geometry, "CT", "HU", fourth=Axis(SEQUENCE))
+    assert set(four.predict(sequences).scores) == {"class 0", "class 1"}

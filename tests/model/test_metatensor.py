@@ -9,7 +9,7 @@ from monai.transforms import LoadImage, Orientation, Spacing
 
 from voxcam.core.geometry import Geometry
 from voxcam.core.lazy import Stacked
-from voxcam.core.volume import COLOUR, Axis, Volume
+from voxcam.core.volume import COLOUR, SEQUENCE, Axis, Volume
 from voxcam.errors import ClassifierError
 from voxcam.model.metatensor import as_metatensor
 
@@ -69,3 +69,33 @@ def test_of_a_stack_only_the_moment_asked_for_is_read():
     image = as_metatensor(Volume(stack, Geometry((5, 6, 4), AFFINE), fourth=Axis("time")), 1)
     np.testing.assert_array_equal(image[0].numpy(), voxels[..., 1])
     assert read == [1] * 4
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_sequences_become_channels_in_their_order(count):
+    voxels = volume((5, 6, 4, count)).voxels
+    ours = Volume(
+        voxels, Geometry((5, 6, 4), AFFINE), fourth=Axis(SEQUENCE, values=("T1", "T2", "FLAIR")[:count])
+    )
+    image = as_metatensor(ours)
+    assert image.shape == (count, 5, 6, 4)
+    for place in range(count):
+        np.testing.assert_array_equal(image[place].numpy(), voxels[..., place])
+    np.testing.assert_array_equal(as_metatensor(ours, count - 1).numpy(), voxels[None, ..., -1])
+
+
+def test_sequences_of_a_stack_are_read_slice_by_slice_and_once():
+    voxels, read = volume((5, 6, 4, 3)).voxels, []
+    stack = Stacked(lambda k, t: read.append((k, t)) or voxels[:, :, k, t], (5, 6), (4, 3), voxels.dtype)
+    image = as_metatensor(Volume(stack, Geometry((5, 6, 4), AFFINE), fourth=Axis(SEQUENCE)))
+    np.testing.assert_array_equal(image.numpy(), np.moveaxis(voxels, 3, 0))
+    assert len(read) == len(set(read)) == 12
+
+
+def test_sequences_in_colour_are_channels_too():
+    colour = np.zeros((4, 3, 2, 2), COLOUR)
+    for n, name in enumerate(COLOUR.names):
+        colour[name] = np.random.default_rng(n).integers(0, 256, colour.shape)
+    image = as_metatensor(Volume(colour, Geometry((4, 3, 2), AFFINE), fourth=Axis(SEQUENCE)))
+    assert image.shape == (6, 4, 3, 2)
+    np.testing.assert_array_equal(image[4].numpy(), colour["G"][..., 1])

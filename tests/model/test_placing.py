@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from lookers import Squinter, looker
 
-from tests.test_explain import Squinter, _classifier
 from voxcam import cam
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
@@ -16,7 +16,7 @@ from voxcam.model.tiling import Tiling
 def squinting(**changes):
     tiling = Tiling((24, 24, 24), 0.0)
     whole = {"network": Squinter().eval(), "tiling": tiling, "preprocessing": build_preprocessing(None)}
-    return _classifier(**whole | changes)
+    return looker(**whole | changes)
 
 
 def prepared(classifier, shape=(48, 48, 48)):

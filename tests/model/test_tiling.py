@@ -65,3 +65,21 @@ def test_what_does_not_fit_is_refused() -> None:
         Tiling((4, 4, 4), overlap=1.0)
     with pytest.raises(UntrustedCodeError):
         build_tiling({"_target_": "SaliencyInferer"}, rank=3)
+
+
+def test_neighbours_are_channels_in_order_and_the_last_slice_is_repeated() -> None:
+    image = torch.arange(5.0).reshape(1, 1, 1, 5).expand(1, 4, 6, 5)
+    tiling = build_tiling(None, rank=2, neighbours=3)
+    windows = tiling.cut(image, tiling.starts((4, 6, 5)))
+    assert windows.shape == (5, 3, 4, 6)
+    assert windows[:, :, 0, 0].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 4]]
+    colour = torch.cat([image, image + 10])
+    windows = tiling.cut(colour, tiling.starts((4, 6, 5)))
+    assert windows[2, :, 0, 0].tolist() == [1, 11, 2, 12, 3, 13], "of each slice all its channels together"
+
+
+def test_a_stated_axis_goes_before_the_sections() -> None:
+    section = {"_target_": "SliceInferer", "roi_size": [-1, -1], "spatial_dim": 2}
+    assert build_tiling(section, rank=2, along=0).flat_axis == 0
+    with pytest.raises(ClassifierError, match="for 2D networks"):
+        build_tiling(None, rank=3, neighbours=3)

@@ -11,11 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from training.ct_organs import judge, scans, train
+from training import reading
+from training.ct_organs import card, judge, scans, train, views
 from training.ct_organs.slices import Batch, Crops, cut, presence, window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from voxcam.model.classifier import Classifier
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "sample_scans" / "models" / "ct_organs_2d"
@@ -112,68 +115,98 @@ def test_seeded_crops_repeat_and_another_seed_gives_others() -> None:
     assert 0 <= float(first.images.min()) <= float(first.images.max()) <= 1
 
 
-def test_auc_agrees_with_counting_every_pair() -> None:
-    rng = np.random.default_rng(1)
-    scores, labels = rng.integers(0, 6, 40).astype(float), rng.integers(0, 2, 40).astype(float)
-    pairs = [(a > b) + 0.5 * (a == b) for a in scores[labels == 1] for b in scores[labels == 0]]
-    assert judge.auc(scores, labels) == pytest.approx(np.mean(pairs), abs=1e-3)
-    assert judge.auc(scores, np.ones(40)) is None
+@pytest.fixture(scope="module")
+def shipped() -> Classifier:
+    return reading.load(BUNDLE)
 
 
-@pytest.mark.parametrize("layer", judge.LAYERS)
-def test_the_judges_map_is_the_gradient_weighted_sum_at_the_layer(layer: str) -> None:
-    network, definition, _ = judge.load(BUNDLE)
-    image = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    logits, maps = judge.look(network, image, layer)
-    with torch.no_grad():
-        assert np.allclose(logits, network(image)[0], atol=1e-5)
-        features = network.features(image)
-        relu = features.relu()
-        head = network.class_layers.out.weight
-        weights = head * ((features > 0).float().mean((2, 3)) if layer == "features" else 1.0)
-        grid = torch.einsum("kc,chw->khw", weights, (features if layer == "features" else relu)[0])
-        grid = grid / relu[0, 0].numel()
-    assert definition["out_channels"] == len(maps)
-    # The upsampled map keeps the grid's average, up to its border.
-    expected = torch.nn.functional.interpolate(
-        grid[None], size=(64, 64), mode="bilinear", align_corners=False
-    )[0]
-    assert np.allclose(maps, expected, atol=1e-5)
-
-
-def test_shipped_weights_load_strictly_and_fit_the_size_limit() -> None:
+def test_the_judge_asks_the_bundle_as_a_user_does(shipped: Classifier) -> None:
+    """Scaling, logits and map of `load_classifier` are those of training, done by hand here."""
     config = json.loads((BUNDLE / "configs" / "inference.json").read_text())
-    metadata = json.loads((BUNDLE / "configs" / "metadata.json").read_text())
+    network = train.build(config["network_def"])
+    network.load_state_dict(load_file(BUNDLE / "models" / "model.safetensors"), strict=True)
+    network.eval()
+    scan = replace(made_up_scan(), spacing_mm=3.0, affine=np.diag([3.0, 3.0, 3.0, 1.0]))
+    view = views.whole_slices(scan)[1]
+    image = window(torch.from_numpy(scan.hu[:, :, 1].copy()))[None, None]
+    whole = judge.as_wholes(shipped)
+    explanation = reading.explained(whole, view.volume, shipped.default_layer, shipped.classes)
+    with torch.no_grad():
+        assert np.allclose(reading.predicted(whole, [view.volume])[0], network(image)[0], atol=1e-5)
+        maps = train.class_maps(network, image)[0]
+    for c, heatmap in enumerate(explanation.heatmaps):
+        assert np.allclose(heatmap.values[:, :, 0], maps[c] / maps[c].numel(), atol=1e-6)
+
+
+def test_views_hold_the_organs_of_their_own_slice_in_their_own_place() -> None:
+    scan = made_up_scan()
+    for view in [*views.whole_slices(scan), *views.crops(replace(scan, hu=scan.hu + 200), 2.0)]:
+        at = np.argwhere(np.asarray(view.mask(LIVER).voxels))
+        index = np.linalg.solve(scan.affine, np.c_[view.volume.geometry.to_world(at), np.ones(len(at))].T)
+        i, j, k = np.rint(index[:3]).astype(int)
+        assert scan.organs[LIVER, i, j, k].all()
+        assert set(k.tolist()) <= {view.place[1]}
+
+
+def test_a_mean_over_organs_is_that_of_the_organs_asked_of() -> None:
+    labels = np.array([[1, 1], [0, 1], [1, np.nan], [0, 1]], np.float32)
+    margins = np.array([[2.0, 0], [1, 0], [3, 0], [2, 0]])
+    said = judge.Answers(margins, labels, np.arange(4), {})
+    assert judge.mean_auc(said, np.arange(4)) == pytest.approx(3.5 / 4), "the second is always there"
+    hit, miss = (judge.Localisation(one, 0.0, 0.5, 0.1) for one in (True, None))
+    said = replace(said, maps={(0, 0): hit, (2, 0): miss, (0, 1): hit, (1, 1): hit, (3, 1): hit})
+    assert judge.mean_hits(said, np.arange(4)) == pytest.approx((0.5 + 1) / 2)
+    found = judge.over_slices(said, judge.mean_hits)
+    assert found.low <= found.value <= found.high
+
+
+def test_shipped_weights_load_and_fit_the_size_limit(shipped: Classifier) -> None:
     weights = BUNDLE / "models" / "model.safetensors"
-    network, _, spacing = judge.load(BUNDLE)
-    names = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
-    assert tuple(names[str(n)] for n in range(len(names))) == scans.CLASSES
+    assert shipped.classes == scans.CLASSES
     assert {value.dtype for name, value in load_file(weights).items() if "num_batches" not in name} == {
         torch.float32
     }
     assert weights.stat().st_size < 4e6
-    assert spacing > 0
-    assert metadata["voxcam"]["default_layer"] in dict(network.named_modules())
-    assert "$" not in json.dumps(config)
+    assert "$" not in (BUNDLE / "configs" / "inference.json").read_text()
 
 
-def test_the_shipped_map_points_at_organs_of_an_unseen_person_and_random_weights_do_not() -> None:
+def test_the_shipped_map_points_at_organs_of_an_unseen_person_and_random_weights_do_not(
+    shipped: Classifier,
+) -> None:
     hu, affine = scans.dicom_series(SERIES)
     image = nib.as_closest_canonical(nib.load(LABELS))
     assert np.allclose(image.affine, affine, atol=0.01)
     hu, masks = hu[:, :, ::4], scans.organ_masks(np.asarray(image.dataobj)[:, :, ::4])
     needed = np.zeros(len(scans.CLASSES), np.float32)
-    network, definition, spacing = judge.load(BUNDLE)
     scan = scans.Scan("abdomen", hu, masks, np.zeros_like(masks), needed, float(affine[0, 0]), affine)
-    views = judge.crops(judge.at_spacing(scan, spacing))
-    layer = json.loads((BUNDLE / "configs" / "metadata.json").read_text())["voxcam"]["default_layer"]
-    trained = judge.judge(network, views, layer)["mean"]
-    random = judge.judge(judge.untrained(definition, 0), views, layer)["mean"]
-    assert trained["pointing"] > 2.5 * trained["area_share"]
-    assert trained["energy"] > 2 * trained["area_share"]
-    assert trained["auc"] > 0.75
-    assert random["pointing"] < 1.6 * random["area_share"]
-    assert random["energy"] < 1.6 * random["area_share"]
+    some = views.crops(scan, judge.in_plane_mm(BUNDLE))
+    trained = judge.on_views(judge.as_wholes(shipped), some)["mean"]
+    drawn = reading.load_untrained(BUNDLE, 0)
+    random = judge.on_views(judge.as_wholes(drawn), some)["mean"]
+    assert trained["peak_in_mask_over_slices"]["value"] > 2.5 * trained["mask_share"]
+    assert trained["energy_in_mask"] > 2 * trained["mask_share"]
+    assert trained["auc_over_slices"]["value"] > 0.75
+    assert random["peak_in_mask_over_slices"]["value"] < 1.6 * random["mask_share"]
+    assert random["energy_in_mask"] < 1.6 * random["mask_share"]
+
+
+def test_losses_of_a_crop_are_a_mean_over_what_is_known_of_it() -> None:
+    network = train.build(train.NETWORK).eval()
+    images = torch.rand(2, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    labels = torch.full((2, len(scans.CLASSES)), torch.nan)
+    labels[1, :2] = torch.tensor([1.0, 0.0])
+    losses = train.label_losses(network, [Batch(images, labels, torch.zeros(2, 0, 4), torch.zeros(2, 0, 7))])
+    with torch.no_grad():
+        probability = network(images)[1].sigmoid().double()
+    assert len(losses) == 1, "of the first crop nothing is known"
+    assert losses[0] == pytest.approx(
+        float(-(probability[0].log() + (1 - probability[1]).log()) / 2), abs=1e-5
+    )
+
+
+def test_the_model_card_says_what_the_metadata_say() -> None:
+    metrics = json.loads((BUNDLE / "configs" / "metadata.json").read_text())["eval_metrics"]
+    assert (BUNDLE / "docs" / "README.md").read_text() == card.card(metrics)
 
 
 def test_the_networks_input_range_is_the_windows() -> None:
@@ -212,6 +245,6 @@ def test_unknown_windows_cost_nothing_and_heat_costs_only_where_the_organ_is_abs
 
 
 def test_resampling_in_plane_leaves_the_slices_alone() -> None:
-    scan = judge.at_spacing(made_up_scan(), 4.0)
+    scan = views.at_spacing(made_up_scan(), 4.0)
     assert scan.hu.shape == (20, 16, 3)
     assert np.allclose(np.diag(scan.affine), (4, 4, 3, 1))

@@ -4,15 +4,21 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from training.lung_nodule import judge, nodules, patches, scans, sliding, train  # noqa: E402
+from training import reading  # noqa: E402
+from training.lung_nodule import bundle, judge, nodules, patches, questions, scans, train  # noqa: E402
+
+if TYPE_CHECKING:
+    from voxcam.model.classifier import Classifier
 
 BUNDLE = ROOT / "sample_scans" / "models" / "lung_nodule_3d"
 SIDE = patches.SIDE
@@ -118,52 +124,89 @@ def test_centring_the_head_changes_no_probability() -> None:
     assert torch.allclose(logits[:, 0], -logits[:, 1], atol=1e-5)
 
 
-def test_the_map_of_a_window_adds_up_to_its_logit() -> None:
-    """Zhou et al. 2016: with mean pooling and a linear head, the CAM's sum is the logit less the bias."""
-    torch.manual_seed(0)
-    model = train.build(train.NETWORKS["densenet-4"]).eval()
-    seen = np.random.default_rng(0).random((2, SIDE, SIDE, SIDE), np.float32)
-    _, heat = sliding.explain(model, seen, "class_layers.relu")
+def test_every_patch_knows_the_voxel_it_lies_round(chest: scans.Scan) -> None:
+    made = patches.make_patches([chest], 12, seed=4, positive_share=0.0)
+    for hu, centre in zip(made.hu, made.centres, strict=True):
+        # A thin-slice scan's patches are blurred along k, so only the mean over k is kept.
+        assert np.allclose(hu.mean(2)[5:-5, 5:-5], patches.cut(chest.hu, centre).mean(2)[5:-5, 5:-5], atol=90)
+
+
+def test_losses_are_those_of_the_label_alone(chest: scans.Scan) -> None:
+    model = train.build(train.NETWORKS["densenet-4"])
+    made = patches.make_patches([chest], 6, seed=1)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    losses = train.label_losses(model, made)
     with torch.inference_mode():
-        logits = model(torch.from_numpy(seen[:, None]))[:, 1] - model.class_layers.out.bias[1]
-    cells = torch.nn.functional.avg_pool3d(torch.from_numpy(heat), 4)
-    assert torch.allclose(cells.sum((1, 2, 3)), logits, rtol=0.05)
+        odds = model.eval()(torch.from_numpy(patches.scale(made.hu)[:, None])).log_softmax(1).numpy()
+    assert np.allclose(losses, -odds[np.arange(6), made.labels], atol=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_windows_cover_the_scan_and_one_window_is_its_own_map() -> None:
-    torch.manual_seed(0)
-    model = train.build(train.NETWORKS["densenet-4"]).eval()
-    scan = np.random.default_rng(1).random((SIDE, SIDE, SIDE), np.float32)
-    _, heat = sliding.explain(model, scan[None], "class_layers.relu")
-    assert np.allclose(sliding.slide(model, scan, "class_layers.relu").heat, heat[0], atol=1e-5)
-    wide = np.pad(scan, [(0, 25), (0, 0), (0, 0)])
-    slid = sliding.slide(model, wide, "class_layers.relu", overlap=0.5)
-    assert slid.heat.shape == wide.shape
-    assert np.isfinite(slid.heat).all()
-    assert len(slid.windows) == 3
+@pytest.fixture(scope="module")
+def shipped() -> Classifier:
+    return reading.load(BUNDLE)
 
 
-def test_the_shipped_weights_are_the_shipped_network() -> None:
-    model = judge.load(BUNDLE)
-    card = json.loads((BUNDLE / "configs" / "metadata.json").read_text())
-    assert card["voxcam"]["default_layer"] in dict(model.named_modules())
-    assert list(card["network_data_format"]["outputs"]["pred"]["channel_def"].values()) == [
-        "no nodule",
-        "nodule",
-    ]
+def test_the_judge_asks_the_bundle_as_a_user_does(shipped: Classifier, chest: scans.Scan) -> None:
+    """Scaling, windows, softmax and map of `load_classifier` are those of training, done by hand here."""
+    made = patches.make_patches([chest], 3, seed=9)
+    asked = questions.with_invented([chest], 3, seed=9)
+    network = train.build(json.loads((BUNDLE / "configs" / "inference.json").read_text())["network_def"])
+    network.load_state_dict(load_file(BUNDLE / "models" / "model.safetensors"), strict=True)
+    network.eval()
+    with torch.inference_mode():
+        seen = torch.from_numpy(patches.scale(made.hu)[:, None])
+        logits = network(seen)
+        units = network.features(seen).relu()
+        maps = torch.einsum("bcijk,c->bijk", units, network.class_layers.out.weight[1]) / units[0, 0].numel()
+    assert np.allclose(judge.margins(shipped, asked), logits[:, 1] - logits[:, 0], atol=1e-4)
+    for number, volume in enumerate(asked.volumes):
+        explanation = reading.explained(shipped, volume, shipped.default_layer, (judge.NODULE,))
+        assert np.allclose(explanation.heatmaps[0].values, maps[number], atol=1e-5)
+
+
+def test_questions_hold_what_they_say(chest: scans.Scan) -> None:
+    invented, drawn = questions.with_invented([chest], 12, seed=1), questions.with_tumour(chest, 5, 4)
+    for asked in (invented, drawn):
+        held = np.array([np.asarray(mask.voxels).any() for mask in asked.masks])
+        assert np.array_equal(held, asked.labels == 1)
+        assert len(asked.volumes) == len(asked.kinds) == len(asked.places) == len(held)
+    assert set(drawn.kinds) == {"tumour", *patches.PLACES}
+    small = np.array([np.asarray(mask.voxels).sum() * scans.SPACING_MM**3 < 1000 for mask in invented.masks])
+    assert np.array_equal(small & (invented.labels == 1), invented.kinds == "below 1 ml")
+
+
+def test_healthy_parts_hold_no_tumour_and_stay_in_place(chest: scans.Scan) -> None:
+    whole = questions.whole(chest)
+    world = whole.volume.geometry.to_world(np.argwhere(chest.tumour))
+    for part in questions.healthy_parts(chest).values():
+        assert not part.volume.geometry.contains(world).any()
+        corner = np.rint(whole.volume.geometry.to_index(part.volume.geometry.to_world((0, 0, 0)))).astype(int)
+        assert part.volume.voxels[0, 0, 0] == chest.hu[tuple(corner)]
+
+
+def test_a_shifted_scan_keeps_its_tumour_where_it_is() -> None:
+    demo = questions.read_file(judge.DEMO_SCAN)
+    for shift in questions.SHIFTS_MM:
+        moved = questions.shifted(demo, shift)
+        world = demo.mask.geometry.to_world(np.argwhere(np.asarray(demo.mask.voxels)))
+        assert moved.volume.geometry.contains(world).all(), "no run may cut the tumour off"
+
+
+def test_the_shipped_card_fits_the_shipped_network(shipped: Classifier) -> None:
+    assert shipped.classes == ("no nodule", "nodule")
     assert (BUNDLE / "models" / "model.safetensors").stat().st_size < 4e6
 
 
-def test_the_bundle_finds_the_real_tumour_and_random_weights_do_not() -> None:
-    demo = scans.read_drawn(judge.DEMO_SCAN)
-    model = judge.load(BUNDLE)
-    layer = json.loads((BUNDLE / "configs" / "metadata.json").read_text())["voxcam"]["default_layer"]
-    away = judge.distance_mm(demo.tumour)
-    slid = sliding.slide(model, patches.scale(demo.hu), layer, overlap=0.25)
-    assert slid.found
-    assert away[slid.peak] <= 5
-    lost = [
-        away[sliding.slide(judge.reset(model, seed), patches.scale(demo.hu), layer, overlap=0.25).peak]
-        for seed in range(3)
-    ]
+def test_the_bundle_finds_the_real_tumour_and_random_weights_do_not(shipped: Classifier) -> None:
+    demo = questions.read_file(judge.DEMO_SCAN)
+    found = judge.run(reading.with_tiling(shipped, overlap=0.25), demo)
+    assert found["probability"] > judge.THRESHOLD
+    assert found["peak_to_mask_mm"] <= 5
+    lost = [judge.run(reading.load_untrained(BUNDLE, seed), demo)["peak_to_mask_mm"] for seed in range(3)]
     assert np.median(lost) > 10
+
+
+def test_the_model_card_says_what_the_metadata_say() -> None:
+    metrics = json.loads((BUNDLE / "configs" / "metadata.json").read_text())["eval_metrics"]
+    assert (BUNDLE / "docs" / "README.md").read_text() == bundle.card(metrics)

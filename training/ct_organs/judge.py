@@ -1,230 +1,257 @@
-"""Judge a trained bundle: it should name the organs of an unseen person, and its map point at them.
+"""Judge a bundle: it should name the organs of an unseen person, and its maps point at them.
 
-`python -m training.ct_organs.judge --sources DIR --bundle BUNDLE [--out figures.json]`
+python -m training.ct_organs.judge --sources DIR --out FIGURES.json
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from monai.data import MetaTensor
-from monai.transforms import Spacing
-from safetensors.torch import load_file
-from scipy.stats import rankdata
-from torch import Tensor, nn
-from torch.nn import functional
 
+import voxcam
+from training import reading
+from training.calibration import calibration, fit_temperature
+from training.counts import confusion
 from training.ct_organs import scans
-from training.ct_organs.slices import body_box, presence, window
-from training.ct_organs.train import build
+from training.ct_organs.views import View, crops, whole_slices
+from training.reading import as_numbers
+from training.roc import Area, auc, delong, over_clusters, resampled
+from voxcam.core.localisation import Localisation, localise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LAYERS = ("features", "class_layers.relu")
-CROP_MM = (96.0, 160.0)
-CROPS_A_SLICE = 16
+    from voxcam.model.classifier import Classifier
+
+SAMPLES = Path(__file__).parents[2] / "sample_scans"
+BUNDLE = SAMPLES / "models" / "ct_organs_2d"
+STUDY, STUDY_LABELS = SAMPLES / "ct_abdomen_dicom", SAMPLES / "ct_abdomen_labels.nii.gz"
+THRESHOLD = 0.5
 RANDOM_SEEDS = (0, 1, 2)
+VALIDATION_SEED, TEST_SEED = 950, 0
+WHOLE = (-1, -1, 1)
 Figures = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class View:
-    """One picture to judge: `image` (1, 1, H, W) in 0..1, `masks` (C, H, W), `body` (H, W), `labels` (C,)."""
+class Answers:
+    """What a classifier said of n pictures: `margins` (n, C) log odds; `labels` (n, C); `slices` (n,).
 
-    image: Tensor
-    masks: scans.Bool
-    body: scans.Bool
-    labels: NDArray[np.float32]
-
-
-def judge(network: nn.Module, views: list[View], layer: str) -> Figures:
-    """Per class and on average: AUC, pointing rate, energy in the mask, each beside what chance would give.
-
-    Pointing: the first largest pixel of the bilinearly upsampled Grad-CAM lies inside the organ, over the
-    views that hold it; a map with no positive value is a miss. Energy: the map's positive part
-    inside the organ.
+    `maps`: (picture, class) to where that class's map lies, for classes that are present.
     """
-    looks = [look(network, view.image, layer) for view in views]
-    rows: Figures = {}
-    for c, name in enumerate(scans.CLASSES):
-        labels = np.array([view.labels[c] for view in views])
-        logits = np.array([logits[c] for logits, _ in looks])
-        rows[name] = {"present": int((labels == 1).sum()), "absent": int((labels == 0).sum())}
-        rows[name] |= {
-            "auc": auc(logits, labels),
-            "called_present_when_absent": rate(logits > 0, labels == 0),
-        }
-        rows[name] |= {"called_present_when_present": rate(logits > 0, labels == 1)}
-        held = [n for n in range(len(views)) if labels[n] == 1]
-        points = [point(looks[n][1][c], views[n].masks[c], views[n].body) for n in held]
-        measures = ("pointing", "energy", "area_share", "body_share")
-        rows[name] |= {
-            m: round(float(np.mean(v)), 3) for m, v in zip(measures, zip(*points, strict=True), strict=False)
-        }
-    pointed = [row for row in rows.values() if "pointing" in row]
-    rows["mean"] = {
-        m: round(float(np.mean([row[m] for row in pointed])), 3)
-        for m in ("pointing", "energy", "area_share", "body_share")
+
+    margins: NDArray[np.float64]
+    labels: NDArray[np.float32]
+    slices: NDArray[np.int64]
+    maps: dict[tuple[int, int], Localisation]
+
+    @property
+    def hits(self) -> NDArray[np.float64]:
+        """(n, C): 1 where the map's peak lies in the organ, 0 where not, NaN where it is not present."""
+        table = np.full(self.labels.shape, np.nan)
+        for (n, c), found in self.maps.items():
+            table[n, c] = bool(found.peak_in_mask)
+        return table
+
+
+def judge(bundle: Path, sources: Path, weights: Path | None = None) -> Figures:
+    """Return every figure of the model card."""
+    trained = reading.load_with(bundle, weights) if weights else reading.load(bundle)
+    strangers = [reading.load_untrained(bundle, seed) for seed in RANDOM_SEEDS]
+    abdomen, seen = scans.abdomen(sources), (scans.torso(sources), scans.chest(sources))
+    spacing = in_plane_mm(bundle)
+    unseen_crops, slices = crops(abdomen, spacing, TEST_SEED), whole_slices(abdomen)
+    fresh = {one.person: crops(one, spacing, VALIDATION_SEED) for one in seen}
+    figures: Figures = {
+        "layer": trained.default_layer,
+        "threshold": THRESHOLD,
+        "people": {"trained_on": len(seen), "held_out": 1},
+        "crops": on_views(as_wholes(trained), unseen_crops),
+        "whole_slices": on_views(trained, slices),
+        "study": on_study(trained),
+        "temperature": tempered(trained, list(fresh.values()), unseen_crops),
     }
-    rows["mean"]["auc"] = round(
-        float(np.mean([row["auc"] for row in pointed if row["auc"] is not None] or [np.nan])), 3
-    )
-    return rows
+    figures["training_people_crops"] = {
+        person: on_views(as_wholes(trained), views)["mean"] for person, views in fresh.items()
+    }
+    figures["random_weights"] = [
+        {
+            "crops": on_views(as_wholes(drawn), unseen_crops)["mean"],
+            "whole_slices": on_views(drawn, slices)["mean"],
+            "study": on_study(drawn),
+        }
+        for drawn in strangers
+    ]
+    return figures
 
 
-def look(network: nn.Module, image: Tensor, layer: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (C,) and Grad-CAM (C, H, W) of one image, raw and signed, at the image's size."""
-    kept: list[Tensor] = []
-
-    def keep(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        kept.append(output if output.requires_grad else output.requires_grad_())
-        return output.clone()  # the ReLU that follows works in place
-
-    handle = network.get_submodule(layer).register_forward_hook(keep)
-    try:
-        logits = network(image)[0]
-    finally:
-        handle.remove()
-    maps = []
-    for logit in logits:
-        (gradient,) = torch.autograd.grad(logit, kept[0], retain_graph=True)
-        maps.append((gradient.mean((2, 3), keepdim=True) * kept[0]).sum(1, keepdim=True))
-    grown = functional.interpolate(
-        torch.cat(maps), size=image.shape[2:], mode="bilinear", align_corners=False
-    )
-    return logits.detach().numpy(), grown[:, 0].detach().numpy()
+def as_wholes(classifier: Classifier) -> Classifier:
+    """Return the classifier without windows: crops smaller than its window are seen as they are."""
+    return reading.with_tiling(classifier, size=WHOLE)
 
 
-def point(heat: NDArray[np.float32], mask: scans.Bool, body: scans.Bool) -> tuple[float, float, float, float]:
-    """Hit (0 or 1), energy in the mask, and the mask's share of the picture and of the body in it."""
-    positive = np.maximum(heat, 0)
-    hit = float(heat.max() > 0 and mask.flat[int(heat.argmax())])
-    energy = float(positive[mask].sum() / positive.sum()) if positive.any() else 0.0
-    return hit, energy, float(mask.mean()), float((mask & body).sum() / max(body.sum(), 1))
+def in_plane_mm(bundle: Path) -> float:
+    """Return the spacing the bundle's preprocessing asks for."""
+    configuration = json.loads((bundle / "configs" / "inference.json").read_text(encoding="utf-8"))
+    steps = configuration["preprocessing"]["transforms"]
+    return float(next(step["pixdim"][0] for step in steps if step["_target_"] == "Spacingd"))
 
 
-def auc(scores: NDArray[np.float64], labels: NDArray[np.float64]) -> float | None:
-    """Area under the ROC curve by ranks, ties counted half; None where one class value is missing."""
-    scores, labels = scores[~np.isnan(labels)], labels[~np.isnan(labels)]
-    positive, negative = int((labels == 1).sum()), int((labels == 0).sum())
-    if not positive or not negative:
-        return None
-    ranks = rankdata(scores)[labels == 1].sum()
-    return round(float((ranks - positive * (positive + 1) / 2) / (positive * negative)), 3)
+def on_views(classifier: Classifier, views: list[View]) -> Figures:
+    """Return a table row per organ, and their mean."""
+    said = asked(classifier, views)
+    rows: Figures = {name: row(said, views, c) for c, name in enumerate(classifier.classes)}
+    return rows | {"mean": mean_row(said, rows)}
 
 
-def rate(called: NDArray[np.bool_], among: NDArray[np.bool_]) -> float | None:
-    """Share of `among` that is `called`; None where there are none."""
-    return round(float(called[among].mean()), 3) if among.any() else None
+def asked(classifier: Classifier, views: list[View], maps: bool = True) -> Answers:
+    """Ask for every view's probabilities, and for the maps of the organs that are in it."""
+    margins = reading.predicted(classifier, [view.volume for view in views])
+    labels = np.stack([view.labels for view in views])
+    slices = np.array([view.place[1] for view in views])
+    found: dict[tuple[int, int], Localisation] = {}
+    for n, view in enumerate(views if maps else ()):
+        present = [name for c, name in enumerate(classifier.classes) if view.labels[c] == 1]
+        if present:
+            for name, where in look(classifier, view, present).items():
+                found[n, classifier.classes.index(name)] = where
+    return Answers(margins, labels, slices, found)
 
 
-def at_spacing(scan: scans.Scan, spacing_mm: float) -> scans.Scan:
-    """Resample a scan in-plane as the bundle's preprocessing does; slices stay as they are."""
-
-    def turn(values: NDArray[Any], mode: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        tensor = MetaTensor(
-            torch.from_numpy(np.ascontiguousarray(values, np.float32)), affine=torch.from_numpy(scan.affine)
-        )
-        out = Spacing(pixdim=(spacing_mm, spacing_mm, -1.0), mode=mode)(tensor)
-        return np.asarray(out), np.asarray(out.affine)
-
-    hu, affine = turn(scan.hu[None], "bilinear")
-    organs, doubtful = (turn(marks, "nearest")[0] > 0.5 for marks in (scan.organs, scan.doubtful))
-    return replace(scan, hu=hu[0], organs=organs, doubtful=doubtful, affine=affine, spacing_mm=spacing_mm)
+def look(classifier: Classifier, view: View, classes: list[str]) -> dict[str, Localisation]:
+    """Return where the maps of some classes lie in a view."""
+    explanation = reading.explained(classifier, view.volume, classifier.default_layer, classes)
+    return {
+        heatmap.class_name: localise(heatmap, view.mask(classifier.classes.index(heatmap.class_name)))
+        for heatmap in explanation.heatmaps
+    }
 
 
-def whole_slices(scan: scans.Scan) -> list[View]:
-    """Every slice of a resampled scan."""
-    rows, columns, count = scan.hu.shape
-    return [_view(scan, k, slice(0, rows), slice(0, columns)) for k in range(count)]
+def row(said: Answers, views: list[View], c: int) -> Figures:
+    """Return one organ's figures."""
+    margins, labels = said.margins[:, c], said.labels[:, c]
+    known = ~np.isnan(labels)
+    present, absent = margins[labels == 1], margins[labels == 0]
+    table = confusion(margins > np.log(THRESHOLD / (1 - THRESHOLD)), labels)
+    figures: Figures = {
+        "present": len(present),
+        "absent": len(absent),
+        "auc": as_numbers(delong(present, absent)),
+        "auc_over_slices": as_numbers(over_clusters(margins[known], labels[known], said.slices[known])),
+        "confusion": as_numbers(table),
+        "sensitivity": as_numbers(table.sensitivity),
+        "specificity": as_numbers(table.specificity),
+    }
+    holding = [n for n in range(len(views)) if (n, c) in said.maps]
+    if holding:
+        figures["map"] = as_numbers(reading.pointed([said.maps[n, c] for n in holding]))
+        figures["body_share"] = float(np.mean([views[n].share_of_body(c) for n in holding]))
+    return figures
 
 
-def crops(scan: scans.Scan, seed: int = 0) -> list[View]:
-    """Draw seeded windows of 96 to 160 mm, middles inside the body, sixteen a slice, at most 20 slices."""
-    rng = np.random.default_rng(seed)
-    box, views = body_box(scan), []
-    slices = np.unique(np.linspace(0, scan.hu.shape[2] - 1, 20).round().astype(int))
-    for k in np.repeat(slices, CROPS_A_SLICE):
-        size = min(round(rng.uniform(*CROP_MM) / scan.spacing_mm), *scan.hu.shape[:2])
-        i, j = (
-            int(np.clip(rng.uniform(low, high) - size / 2, 0, length - size))
-            for low, high, length in ((box[0], box[1], scan.hu.shape[0]), (box[2], box[3], scan.hu.shape[1]))
-        )
-        views.append(_view(scan, int(k), slice(i, i + size), slice(j, j + size)))
-    return views
+def mean_row(said: Answers, rows: Figures) -> Figures:
+    """Return means over the organs, each organ counting alike, with intervals over slices."""
+    maps = [one for one in rows.values() if "map" in one]
+    return {
+        "auc_over_slices": as_numbers(over_slices(said, mean_auc)),
+        "peak_in_mask_over_slices": as_numbers(over_slices(said, mean_hits)),
+        "mask_share": float(np.mean([one["map"]["mask_share"] for one in maps])),
+        "energy_in_mask": float(np.mean([one["map"]["energy_in_mask"] for one in maps])),
+        "body_share": float(np.mean([one["body_share"] for one in maps])),
+    }
 
 
-def _view(scan: scans.Scan, k: int, i: slice, j: slice) -> View:
-    hu, masks, doubtful = scan.hu[i, j, k], scan.organs[:, i, j, k], scan.doubtful[:, i, j, k]
-    pixel = scan.spacing_mm**2
-    areas, doubts, wholes = (m.sum((1, 2)) * pixel for m in (masks, doubtful, scan.organs[:, :, :, k]))
-    image = window(torch.from_numpy(np.ascontiguousarray(hu)))[None, None]
-    return View(image, masks, hu > -300, presence(areas, doubts, wholes, scan.needed))
+def over_slices(said: Answers, statistic: Any) -> Area:
+    """Return a statistic of some pictures with a bootstrap interval that draws whole slices."""
+    every = np.arange(len(said.slices))
+    drawn = [statistic(said, pictures) for pictures in resampled(said.slices)]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return Area(statistic(said, every), float(low), float(high))
 
 
-def load(bundle: Path) -> tuple[nn.Module, dict[str, Any], float]:
-    """Read a bundle's network with its weights, its definition, its in-plane spacing in mm."""
-    config = json.loads((bundle / "configs" / "inference.json").read_text())
-    network = build(config["network_def"])
-    network.load_state_dict(load_file(bundle / "models" / "model.safetensors"), strict=True)
-    steps = config["preprocessing"]["transforms"]
-    spacing = next(step["pixdim"][0] for step in steps if step["_target_"] == "Spacingd")
-    return network.eval(), config["network_def"], float(spacing)
+def mean_auc(said: Answers, pictures: NDArray[np.intp]) -> float:
+    """Return the mean area over the organs that are in some of the pictures and not in others."""
+    margins, labels = said.margins[pictures], said.labels[pictures]
+    areas = [
+        auc(margins[labels[:, c] == 1, c], margins[labels[:, c] == 0, c]) for c in range(labels.shape[1])
+    ]
+    return _mean_of_known(np.array(areas))
 
 
-def untrained(definition: dict[str, Any], seed: int) -> nn.Module:
-    """Build the same network with random weights."""
-    torch.manual_seed(seed)
-    return build(definition).eval()
+def mean_hits(said: Answers, pictures: NDArray[np.intp]) -> float:
+    """Return the mean over the organs of how often the map's peak lies in the organ."""
+    hits = said.hits[pictures]
+    asked_of = (~np.isnan(hits)).sum(0)
+    return _mean_of_known(np.nansum(hits, 0)[asked_of > 0] / asked_of[asked_of > 0])
 
 
-def figures(bundle: Path, sources: Path, people: list[str], layers: tuple[str, ...]) -> Figures:
-    """All figures of a bundle: person x kind of view x layer, trained and with random weights."""
-    network, definition, spacing = load(bundle)
-    strangers = [untrained(definition, seed) for seed in RANDOM_SEEDS]
-    found: Figures = {}
-    for person in people:
-        scan = at_spacing(getattr(scans, person)(sources), spacing)
-        for kind, views in (("crops", crops(scan)), ("slices", whole_slices(scan))):
-            for layer in layers:
-                here = found.setdefault(person, {}).setdefault(kind, {}).setdefault(layer, {})
-                here["trained"] = judge(network, views, layer)
-                here["random_weights"] = [judge(other, views, layer)["mean"] for other in strangers]
-                show(f"{person}, {len(views)} {kind}, {layer}", here)
-    return found
+def on_study(classifier: Classifier) -> Figures:
+    """Read the held-out person's DICOM series and its labels as a user does: each organ's score and map."""
+    volume = voxcam.read(voxcam.scan(STUDY).series[0])
+    labels = voxcam.read(voxcam.scan(STUDY_LABELS).series[0])
+    found = reading.explained(classifier, volume, classifier.default_layer, classifier.classes)
+    figures: Figures = {}
+    for number, name in enumerate(classifier.classes):
+        mask = scans.organ_masks(np.asarray(labels.voxels))[number]
+        figures[name] = {"score": found.scores[name], "in_the_scan": bool(mask.any())}
+        if mask.any():
+            where = localise(found.heatmap(name), reading.marked(mask, labels))
+            figures[name] |= as_numbers(where)
+    return figures
 
 
-def show(title: str, here: Figures) -> None:
-    """Print one table."""
-    columns = ("present", "absent", "auc", "pointing", "energy", "area_share", "body_share")
-    print(f"\n{title}\n{'':10}" + "".join(f"{c:>11}" for c in columns))
-    random = {f"random {n}": row for n, row in enumerate(here["random_weights"])}
-    for name, row in (here["trained"] | random).items():
-        print(f"{name:10}" + "".join(f"{'-' if row.get(c) is None else row[c]:>11}" for c in columns))
+def tempered(classifier: Classifier, seen: list[list[View]], unseen: list[View]) -> Figures:
+    """Fit one temperature on crops of the people trained on, and try it on those of the other."""
+    whole = as_wholes(classifier)
+    margins, labels = known_pairs(asked(whole, [view for views in seen for view in views], maps=False))
+    temperature = fit_temperature(margins, labels)
+    held_out = known_pairs(asked(whole, unseen, maps=False))
+    return {
+        "temperature": temperature,
+        "fitted_on": "crops of the people seen in training, all organs",
+        "validation": _both(margins, labels, temperature),
+        "unseen_person": _both(*held_out, temperature),
+        "best_for_the_unseen_person": fit_temperature(*held_out),
+    }
+
+
+def known_pairs(said: Answers) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Return margins and labels of every picture and organ of which the label is known."""
+    known = ~np.isnan(said.labels)
+    return said.margins[known], said.labels[known]
+
+
+def _both(margins: NDArray[np.float64], labels: NDArray[np.float32], temperature: float) -> Figures:
+    return {
+        "before": as_numbers(calibration(margins, labels)),
+        "after": as_numbers(calibration(margins, labels, temperature)),
+    }
+
+
+def _mean_of_known(values: NDArray[np.float64]) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def main() -> None:
-    """Print the tables, write the JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Judge a bundle and random weights, and write the figures as JSON."""
+    parser = argparse.ArgumentParser(description="Judge ct_organs_2d on a person it has not seen.")
     parser.add_argument(
         "--sources", type=Path, required=True, help="tests/reference_files of TotalSegmentator 2.18.0"
     )
-    parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--people", nargs="+", default=["abdomen"], choices=["torso", "chest", "abdomen"])
-    parser.add_argument("--layers", nargs="+", default=list(LAYERS))
-    asked = parser.parse_args()
+    parser.add_argument("--bundle", type=Path, default=BUNDLE)
+    parser.add_argument("--weights", type=Path, help="a .safetensors file in place of the bundle's own")
+    parser.add_argument("--out", type=Path, required=True)
+    wanted = parser.parse_args()
     torch.set_num_threads(1)
-    found = figures(asked.bundle, asked.sources, asked.people, tuple(asked.layers))
-    if asked.out:
-        asked.out.write_text(json.dumps(found, indent=1) + "\n")
+    figures = judge(wanted.bundle, wanted.sources, wanted.weights)
+    wanted.out.write_text(json.dumps(reading.rounded(figures), indent=1) + "\n")
 
 
 if __name__ == "__main__":

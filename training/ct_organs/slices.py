@@ -46,6 +46,10 @@ class Crops:
         self.odds = [slice_odds(scan) for scan in scans]
         self.bodies = [body_box(scan) for scan in scans]
 
+    def pixels(self, edge_mm: float) -> int:
+        """How many pixels of the training spacing an edge has."""
+        return int(edge_mm / self.spacing_mm)
+
     def batch(self, count: int, size_px: int) -> Batch:
         """`count` augmented crops of `size_px` squared pixels at the training spacing."""
         windows = np.stack([self._windows(size_px) for _ in range(count)])

@@ -1,6 +1,7 @@
 """Write the MONAI bundle of a trained and judged `lung_nodule_3d`.
 
-python -m training.lung_nodule.bundle --trained DIR --figures FILE.json --out BUNDLE
+python -m training.lung_nodule.bundle --trained TRAINED --out BUNDLE: configs and weights
+python -m training.lung_nodule.bundle --figures FIGURES.json --out BUNDLE: model card and figures
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from training import cards
 from training.lung_nodule.patches import HU_RANGE, SIDE
 from training.lung_nodule.scans import SPACING_MM
 
 VERSION = "1.0.0"
 CLASSES = {"0": "no nodule", "1": "nodule"}
 CARD = Path(__file__).with_name("model_card.md")
+CURVE = Path(__file__).with_name("training_curve.csv")
+LAYER = "class_layers.relu"
 LICENCE = """Copyright The VoxCAM developers
 
 Licensed under the Apache License, Version 2.0. The text is in LICENSE at the root of the VoxCAM repository
@@ -25,16 +29,21 @@ and at https://www.apache.org/licenses/LICENSE-2.0
 """
 
 
-def write_bundle(trained: Path, figures: dict[str, Any], out: Path) -> None:
-    """Write configs, weights, model card and licence; what the card says is checked against `figures`."""
+def write_bundle(trained: Path, out: Path) -> None:
+    """Write configs, weights and licence; the bundle can be judged then."""
     for folder in ("configs", "models", "docs"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    network = json.loads((trained / "network.json").read_text())
-    _write_json(out / "configs" / "metadata.json", metadata(figures))
+    network = json.loads((trained / "network.json").read_text(encoding="utf-8"))
+    _write_json(out / "configs" / "metadata.json", metadata())
     _write_json(out / "configs" / "inference.json", inference(network))
     shutil.copyfile(trained / "model.safetensors", out / "models" / "model.safetensors")
-    (out / "docs" / "README.md").write_text(card(figures), encoding="utf-8")
     (out / "LICENSE").write_text(LICENCE, encoding="utf-8")
+
+
+def write_figures(figures: dict[str, Any], out: Path) -> None:
+    """Write the judge's figures into the model card and the metadata; all else stays as it is."""
+    kept = compact(figures)
+    cards.write(out, card(kept), kept)
 
 
 def inference(network: dict[str, Any]) -> dict[str, Any]:
@@ -59,8 +68,8 @@ def inference(network: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def metadata(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return `metadata.json` in MONAI's schema, with the judge's figures as `eval_metrics`."""
+def metadata() -> dict[str, Any]:
+    """Return `metadata.json` in MONAI's schema, before there are figures."""
     image = {
         "type": "image",
         "format": "hounsfield",
@@ -91,13 +100,13 @@ def metadata(figures: dict[str, Any]) -> dict[str, Any]:
         "data_type": "nifti, nrrd",
         "intended_use": "Demonstration and teaching of heat maps. Not for any clinical use.",
         "references": ["Huang et al., Densely Connected Convolutional Networks, CVPR 2017"],
-        "eval_metrics": flat(figures),
+        "eval_metrics": {},
         "network_data_format": {
             "inputs": {"image": image},
             "outputs": {"pred": pred | {"dtype": "float32", "channel_def": CLASSES}},
         },
         "voxcam": {
-            "default_layer": figures["layer"],
+            "default_layer": LAYER,
             "activation": "softmax",
             "background": 0,
             "input_unit": "HU",
@@ -106,34 +115,29 @@ def metadata(figures: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def flat(figures: dict[str, Any]) -> dict[str, float | list[float]]:
-    """Return the figures as `part_figure: number`; those of random weights as lists, one number a seed."""
-    trained = _numbers(figures["trained"])
-    drawn = [_numbers(one) for one in figures["random_weights"]]
-    return trained | {f"random_weights_{name}": [one[name] for one in drawn] for name in drawn[0]}
+def compact(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures without the single runs over a scan, and of random weights the values alone."""
+    kept: dict[str, Any] = _without_runs(figures)
+    kept["random_weights"] = [_values(one) for one in kept["random_weights"]]
+    return kept
 
 
 def card(figures: dict[str, Any]) -> str:
-    """Return the model card: the text of `model_card.md` with its {figures} filled in."""
-    text = CARD.read_text(encoding="utf-8").replace("{layer}", figures["layer"])
-    for name, value in flat(figures).items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        text = text.replace("{" + name + "}", shown)
-    if "{" in text:
-        raise ValueError(
-            f"the model card asks for a figure that is not there: {text[text.index('{') :][:60]}"
-        )
-    return text
+    """Return the model card: the text of `model_card.md` with its figures filled in."""
+    tables = {"curve": cards.curve_table(CURVE)}
+    return cards.filled(CARD.read_text(encoding="utf-8"), figures | {"tables": tables})
 
 
-def _numbers(tree: dict[str, Any], prefix: str = "") -> dict[str, float]:
-    found: dict[str, float] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            found |= _numbers(value, f"{prefix}{name}_")
-        elif isinstance(value, (int, float)):
-            found[f"{prefix}{name}"] = value
-    return found
+def _without_runs(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return {name: _without_runs(value) for name, value in tree.items() if name != "runs"}
+
+
+def _values(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return tree["value"] if "value" in tree else {name: _values(value) for name, value in tree.items()}
 
 
 def _write_json(place: Path, content: dict[str, Any]) -> None:
@@ -141,13 +145,16 @@ def _write_json(place: Path, content: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Write the bundle."""
+    """Write the bundle, its figures, or both."""
     parser = argparse.ArgumentParser(description="Write the lung_nodule_3d bundle.")
-    parser.add_argument("--trained", type=Path, required=True, help="the folder train wrote")
-    parser.add_argument("--figures", type=Path, required=True, help="the file judge wrote")
+    parser.add_argument("--trained", type=Path, help="the folder train wrote")
+    parser.add_argument("--figures", type=Path, help="the file judge wrote")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
-    write_bundle(asked.trained, json.loads(asked.figures.read_text()), asked.out)
+    if asked.trained:
+        write_bundle(asked.trained, asked.out)
+    if asked.figures:
+        write_figures(json.loads(asked.figures.read_text(encoding="utf-8")), asked.out)
 
 
 if __name__ == "__main__":

@@ -24,11 +24,15 @@ PLACES = {"lung": 0.4, "border": 0.35, "anywhere": 0.25}
 
 @dataclass(frozen=True)
 class Patches:
-    """`hu` (n, 40, 40, 40) float32 in HU, `masks` bool of the nodules, `labels` (n,) 0 or 1."""
+    """`hu` (n, 40, 40, 40) float32 in HU, `masks` bool of the nodules, `labels` (n,) 0 or 1.
+
+    `centres` (n, 3): the voxel of the scan that each patch lies round.
+    """
 
     hu: NDArray[np.float32]
     masks: NDArray[np.bool_]
     labels: NDArray[np.int64]
+    centres: NDArray[np.int64]
 
 
 class Ground:
@@ -68,24 +72,28 @@ def make_patches(scans: list[Scan], count: int, seed: int, positive_share: float
     from the lung, its border (wall, diaphragm, heart, hilum) or anywhere, the air outside included.
     """
     grounds = [Ground(scan) for scan in scans]
-    hu, masks, labels = [], [], []
+    hu, masks, centres = [], [], []
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         ground = grounds[number % len(grounds)]
         if rng.random() < positive_share:
-            patch, mask = with_nodule(rng, ground)
+            patch, mask, centre = with_nodule(rng, ground)
         else:
             place = str(rng.choice(list(PLACES), p=list(PLACES.values())))
-            patch = thin_to_thick(rng, ground.scan, cut(ground.scan.hu, ground.centre(rng, place)))
+            centre = ground.centre(rng, place)
+            patch = thin_to_thick(rng, ground.scan, cut(ground.scan.hu, centre))
             mask = np.zeros(patch.shape, bool)
         hu.append(patch)
         masks.append(mask)
-        labels.append(int(mask.any()))
-    return Patches(np.stack(hu), np.stack(masks), np.array(labels))
+        centres.append(centre)
+    labels = np.array([int(mask.any()) for mask in masks])
+    return Patches(np.stack(hu), np.stack(masks), labels, np.stack(centres))
 
 
-def with_nodule(rng: np.random.Generator, ground: Ground) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return a patch in HU with an invented nodule, and the nodule's mask (at least 0.15 ml of it)."""
+def with_nodule(
+    rng: np.random.Generator, ground: Ground
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]]:
+    """Return a patch in HU with an invented nodule, its mask (at least 0.15 ml), the patch's centre voxel."""
     scan = ground.scan
     while True:
         radius_mm = draw_radius(rng)
@@ -103,7 +111,7 @@ def with_nodule(rng: np.random.Generator, ground: Ground) -> tuple[NDArray[np.fl
         patch, mask = insert(before, nodule, slices)
         expected = 4 / 3 * np.pi * (radius_mm / SPACING_MM) ** 3
         if mask.sum() > max(45, 0.3 * min(expected, 8000)) and stands_out(before, mask):
-            return thin_to_thick(rng, scan, patch), mask
+            return thin_to_thick(rng, scan, patch), mask, centre
 
 
 def stands_out(before: NDArray[np.float32], mask: NDArray[np.bool_]) -> bool:

@@ -1,17 +1,20 @@
 """Train `lung_nodule_3d` from scratch.
 
-    python -m training.lung_nodule.train --sources DIR --out DIR
+    python -m training.lung_nodule.train --sources DIR --out TRAINED
 
-DIR holds the unpacked source archives; see README.md beside this file.
+DIR holds the unpacked source archives; see README.md beside this file. TRAINED gets the weights and
+`training_curve.csv`.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,42 +22,23 @@ from monai.networks import nets
 from safetensors.torch import save_file
 from torch import nn
 
+from training.curve import Curve, chosen_round
+from training.lung_nodule.networks import NETWORKS, SHIPPED
 from training.lung_nodule.patches import Patches, make_patches, scale
 from training.lung_nodule.scans import Scan, read_scans
+from training.networks import build
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    "densenet-6": {
-        "_target_": "DenseNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 2,
-        "init_features": 32, "growth_rate": 16, "block_config": [6], "bn_size": 4,
-    },
-    "densenet-4": {
-        "_target_": "DenseNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 2,
-        "init_features": 24, "growth_rate": 16, "block_config": [4], "bn_size": 4,
-    },
-    "densenet-4-4": {
-        "_target_": "DenseNet", "spatial_dims": 3, "in_channels": 1, "out_channels": 2,
-        "init_features": 24, "growth_rate": 16, "block_config": [4, 4], "bn_size": 4,
-    },
-    "classifier": {
-        "_target_": "Classifier", "in_shape": [1, 40, 40, 40], "classes": 2,
-        "channels": [16, 32, 64, 64], "strides": [2, 2, 1, 2], "num_res_units": 1,
-    },
-    "resnet10-quarter": {
-        "_target_": "ResNet", "block": "basic", "layers": [1, 1, 1, 1], "block_inplanes": [64, 128, 256, 512],
-        "spatial_dims": 3, "n_input_channels": 1, "num_classes": 2, "widen_factor": 0.25,
-        "conv1_t_size": 3, "conv1_t_stride": 2, "no_max_pool": True,
-    },
-}  # fmt: skip
-SHIPPED = "densenet-4"
 TRAINED_ON = ("aorta", "lung1")
+HELD_OUT = "lung2"
 BATCH = 16
 PATCHES = 2400
 MINED = 600
-ROUNDS = 3
+ROUNDS = 6
 EPOCHS = 3
+WATCHED = 400
 PEAK_RATE = 3e-3
 # A cell's evidence reaches the label's loss as a thousandth, the guide's as a fiftieth of a thousandth.
 GUIDE = 50.0
@@ -62,36 +46,62 @@ HEAD_RATE = 10.0
 EVIDENCE_SCALE = 50.0
 
 
-def train(
-    scans: dict[str, Scan], network: str = SHIPPED, seed: int = 0, guide: float = GUIDE, rounds: int = ROUNDS
-) -> nn.Module:
-    """Train one of NETWORKS in rounds: fresh patches, and the false alarms of the rounds before.
+@dataclass(frozen=True)
+class Recipe:
+    """One of NETWORKS, the seed of everything drawn, and the weight of the class map's own loss."""
 
-    Rates and the guide's weight fall from round to round: first where, then whether.
+    network: str = SHIPPED
+    seed: int = 0
+    guide: float = GUIDE
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Patches that no training step sees, and the learning curve on them.
+
+    `validation`: fresh patches of the people trained on; they decide when training stops. `held_out`: of the
+    person left out; written down, deciding nothing.
     """
-    torch.manual_seed(seed)
-    chosen = list(scans.values())
-    model = build(NETWORKS[network])
+
+    validation: Patches
+    held_out: Patches
+    curve: Curve = field(default_factory=Curve)
+
+    def look(self, model: nn.Module, where: dict[str, float], objective: float) -> None:
+        """Add a row to the curve."""
+        losses = label_losses(model, self.validation)
+        self.curve.add(where, objective, losses, label_losses(model, self.held_out))
+
+
+def train(
+    scans: list[Scan], watch: Watch, recipe: Recipe, rounds: int = ROUNDS, to_the_end: bool = False
+) -> list[nn.Module]:
+    """Train in rounds: fresh patches, and the false alarms of the rounds before; return each round's network.
+
+    Rates and the guide's weight fall from round to round: first where, then whether. Training stops after
+    the first round that does not lower the validation loss by more than its 95 % interval, or after `rounds`;
+    with `to_the_end` it goes on, to see what would have come.
+    """
+    torch.manual_seed(recipe.seed)
+    model = build(NETWORKS[recipe.network])
     alarms: list[Patches] = []
+    finished: list[nn.Module] = []
     for number in range(rounds):
         if number:
-            alarms.append(false_alarms(model, chosen, seed * 1000 + 500 + number))
-        patches = joined([make_patches(chosen, PATCHES, seed * 1000 + number), *alarms])
-        fit(model, patches, seed + number, PEAK_RATE / (1 + number / 2), guide / (1 + number))
-    centre_head(model)
-    return model.eval()
+            alarms.append(false_alarms(model, scans, recipe.seed * 1000 + 500 + number))
+        patches = joined([make_patches(scans, PATCHES, recipe.seed * 1000 + number), *alarms])
+        fit(model, patches, recipe, number, watch)
+        finished.append(centred(model))
+        watch.curve.rounds.append(label_losses(model, watch.validation))
+        if chosen_round(watch.curve.rounds) < number and not to_the_end:
+            break
+    return finished
 
 
-def build(definition: dict[str, Any]) -> nn.Module:
-    """Build a MONAI network from its plain arguments."""
-    arguments = {name: value for name, value in definition.items() if name != "_target_"}
-    network: nn.Module = getattr(nets, definition["_target_"])(**arguments)
-    return network
-
-
-def fit(model: nn.Module, patches: Patches, seed: int, peak_rate: float, guide: float) -> None:
-    """Minimise the cross entropy by AdamW with one cycle of the learning rate."""
-    rng = np.random.default_rng([seed, 77])
+def fit(model: nn.Module, patches: Patches, recipe: Recipe, number: int, watch: Watch) -> None:
+    """Minimise the loss of one round by AdamW with one cycle of the learning rate, which ends near nought."""
+    rng = np.random.default_rng([recipe.seed + number, 77])
+    peak_rate, guide = PEAK_RATE / (1 + number / 2), recipe.guide / (1 + number)
     steps = EPOCHS * (len(patches.labels) // BATCH)
     head = list([layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1].parameters())
     trunk = [one for one in model.parameters() if all(one is not other for other in head)]
@@ -101,9 +111,9 @@ def fit(model: nn.Module, patches: Patches, seed: int, peak_rate: float, guide: 
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, total_steps=steps, pct_start=0.15)
     # A sixth faster on a CPU.
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    model.train()
     for epoch in range(EPOCHS):
-        began, losses = time.monotonic(), []
+        losses = []
+        model.train()
         order = rng.permutation(len(patches.labels))
         for first in range(0, len(order) - BATCH + 1, BATCH):
             chosen = order[first : first + BATCH]
@@ -116,7 +126,8 @@ def fit(model: nn.Module, patches: Patches, seed: int, peak_rate: float, guide: 
             optimiser.step()
             rate.step()
             losses.append(loss.item())
-        print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, {time.monotonic() - began:.0f} s", flush=True)
+        where = {"round": number + 1, "epoch": epoch + 1, "steps": len(losses)}
+        watch.look(model, where, float(np.mean(losses)))
 
 
 def surprise(
@@ -172,7 +183,21 @@ def false_alarms(model: nn.Module, scans: list[Scan], seed: int, looked_at: int 
     healthy = make_patches(scans, looked_at, seed, positive_share=0.0)
     hu = np.stack([without_contrast(rng, one) for one in healthy.hu])
     worst = np.argsort(-nodule_probability(model, scale(hu)))[:MINED]
-    return Patches(hu[worst], healthy.masks[worst], healthy.labels[worst])
+    return Patches(hu[worst], healthy.masks[worst], healthy.labels[worst], healthy.centres[worst])
+
+
+def label_losses(model: nn.Module, patches: Patches) -> NDArray[np.float64]:
+    """Return the cross entropy of each patch's label, in nats, without smoothing or guide."""
+    model.eval()
+    with torch.inference_mode():
+        logits = [
+            model(torch.from_numpy(scale(patches.hu[n : n + 32])[:, None]))
+            for n in range(0, len(patches.labels), 32)
+        ]
+    losses = nn.functional.cross_entropy(
+        torch.cat(logits), torch.from_numpy(patches.labels), reduction="none"
+    )
+    return np.asarray(losses, np.float64)
 
 
 def nodule_probability(model: nn.Module, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -191,7 +216,15 @@ def joined(sets: list[Patches]) -> Patches:
         np.concatenate([one.hu for one in sets]),
         np.concatenate([one.masks for one in sets]),
         np.concatenate([one.labels for one in sets]),
+        np.concatenate([one.centres for one in sets]),
     )
+
+
+def centred(model: nn.Module) -> nn.Module:
+    """Return a copy that is ready to ship: eval mode, head centred."""
+    ready = copy.deepcopy(model).eval()
+    centre_head(ready)
+    return ready
 
 
 def centre_head(model: nn.Module) -> None:
@@ -207,8 +240,13 @@ def centre_head(model: nn.Module) -> None:
             layer.bias.sub_(layer.bias.mean())
 
 
+def write(model: nn.Module, place: Path) -> None:
+    """Write a network's weights."""
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, place)
+
+
 def main() -> None:
-    """Read the scans, train, and write `model.safetensors` and `network.json`."""
+    """Read the scans, train, write `model.safetensors`, `network.json`, `training_curve.csv`, each round."""
     parser = argparse.ArgumentParser(description="Train lung_nodule_3d from scratch.")
     parser.add_argument("--sources", type=Path, required=True, help="folder of unpacked source archives")
     parser.add_argument("--out", type=Path, required=True)
@@ -216,19 +254,26 @@ def main() -> None:
     parser.add_argument("--on", nargs="+", default=list(TRAINED_ON), help="scans to train on")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guide", type=float, default=GUIDE, help="weight of the class map's own loss")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="at most so many")
+    parser.add_argument("--to-the-end", action="store_true", help="go on when a round brings nothing more")
+    parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     began = time.monotonic()
     scans = read_scans(asked.sources)
-    model = train({name: scans[name] for name in asked.on}, asked.network, asked.seed, asked.guide)
+    chosen = [scans[name] for name in asked.on]
+    recipe = Recipe(asked.network, asked.seed, asked.guide)
+    fresh = asked.seed * 1000 + 900
+    watch = Watch(make_patches(chosen, WATCHED, fresh), make_patches([scans[HELD_OUT]], WATCHED, fresh + 1))
+    finished = train(chosen, watch, recipe, asked.rounds, asked.to_the_end)
     asked.out.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: value.contiguous() for name, value in model.state_dict().items()},
-        asked.out / "model.safetensors",
-    )
+    for number, model in enumerate(finished):
+        write(model, asked.out / f"round_{number + 1}.safetensors")
+    kept = chosen_round(watch.curve.rounds)
+    write(finished[kept], asked.out / "model.safetensors")
     (asked.out / "network.json").write_text(json.dumps(NETWORKS[asked.network], indent=2))
-    print(f"{time.monotonic() - began:.0f} s in all")
+    watch.curve.write(asked.out / "training_curve.csv")
+    print(f"round {kept + 1} of {len(finished)} is kept; {time.monotonic() - began:.0f} s in all")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
         "top_class": explanation.top_class,
         "scores": dict(explanation.scores),
         "logits": dict(explanation.logits),
+        "spread": dict(explanation.spread),
+        "called": list(explanation.answer.called(explanation.scores)),
+        "answer": asdict(explanation.answer),
         "heatmaps": [
             {
                 "class": heatmap.class_name,
@@ -63,30 +67,41 @@ def explanation_document(explanation: Explanation) -> dict[str, Any]:
 
 
 def print_explanation(explanation: Explanation) -> None:
-    """Print scores and evidence for a person, the most probable class first."""
+    """Print scores and evidence for a person, the highest score first."""
     rows = []
     for name in sorted(explanation.scores, key=lambda name: -explanation.scores[name]):
         evidence, peak = "not explained", ""
         for heatmap in [h for h in explanation.heatmaps if h.class_name == name][:1]:
             evidence = "none positive" if heatmap.is_empty else f"{heatmap.largest:.3g}"
             peak = "" if heatmap.peak_mm is None else "{:.1f}, {:.1f}, {:.1f}".format(*heatmap.peak_mm)
-        rows.append((name, _probability(explanation.scores[name]), evidence, peak))
-    first = explanation.heatmaps[0]
-    highest = f"highest {first.method} ({first.unit_words})"
-    print_table("", ("class", "probability", highest, "its place, RAS mm"), rows)
-    more = len({(h.method, h.layer) for h in explanation.heatmaps}) - 1
-    if more:
-        print_line(f"At {first.layer}; explanation.json holds {more} more, by other methods or layers.")
+        called = " *" if name in explanation.answer.called(explanation.scores) else ""
+        rows.append((name + called, explanation.score_words(name), evidence, peak))
+    _print_rows(explanation, rows)
     for layer, alike in explanation.provenance.get("one_map", {}).items():
         print_line(f"At {layer} {', '.join(alike)} are one map (cam: times its places).")
     print_line("Research use only, not for diagnosis. Evidence of the model, not of disease.")
 
 
-def _probability(p: float) -> str:
-    """Return `p` in words that never round to certainty."""
-    if p > 0.995:
-        return "> 0.99"
-    return "< 0.01" if p < 0.005 else f"{p:.2f}"
+def _print_rows(explanation: Explanation, rows: Sequence[Sequence[str]]) -> None:
+    answer = explanation.answer
+    columns = ("class", answer.noun)
+    if not explanation.heatmaps:
+        print_table("", columns, [row[:2] for row in rows])
+    else:
+        first = explanation.heatmaps[0]
+        highest = f"highest {first.method} ({first.unit_words})"
+        print_table("", (*columns, highest, "its place, RAS mm"), rows)
+        more = len({(h.method, h.layer) for h in explanation.heatmaps}) - 1
+        if more:
+            print_line(f"At {first.layer}; explanation.json holds {more} more, by other methods or layers.")
+    if answer.thresholds:
+        print_line("* from its stated threshold on.")
+    if not answer.is_probability and answer.activation != "regression":
+        print_line("The model does not state how outputs are read: raw outputs are shown.")
+    moments = explanation.provenance.get("moments")
+    if moments:
+        count = len(next(iter(moments["scores"].values())))
+        print_line(f"Of {count} moments number {moments['shown']} speaks most clearly, and is shown.")
 
 
 def _finite(value: Any) -> Any:

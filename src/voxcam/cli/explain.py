@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from voxcam.cli.given import AcceptWeights, Network, TrustCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxcam.core.explanation import Explanation
-    from voxcam.core.volume import Volume
     from voxcam.export import ExportOptions
-    from voxcam.io import Progress, Series
-    from voxcam.io.study import Gaps
 
 
 def explain(  # noqa: PLR0913 - a command's options
     place: Annotated[Path, typer.Argument(help="A file, a folder of files, or a zip archive.")],
-    bundle: Annotated[Path, typer.Option("--model", help="Folder of a MONAI bundle.")],
+    models: Annotated[
+        list[Path], typer.Option("--model", help="MONAI bundle or weights; given again: an ensemble.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="New folder for the results.")],
     series: Annotated[str | None, typer.Option(help="Index or UID, as `voxcam scan` lists them.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="CAM method; may be given again.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="CAM method; may be given again. none: scores alone.")
+    ] = None,
     classes: Annotated[str, typer.Option(help="all, top3, or class names with commas.")] = "all",
     layer: Annotated[list[str] | None, typer.Option(help="Layer of the network; may be given again.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -35,15 +38,28 @@ def explain(  # noqa: PLR0913 - a command's options
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
     modality: Annotated[str | None, typer.Option(help="Where the file states none: CT, MR.")] = None,
     gaps: Annotated[str, typer.Option(help="Missing slices, uneven steps: refuse, interpolate.")] = "refuse",
-    moment: Annotated[int | None, typer.Option(help="Of a study in time: which volume, from 0.")] = None,
+    moment: Annotated[
+        str | None, typer.Option(help="Of a study in time: which volume, from 0; all: the clearest.")
+    ] = None,
+    sequence: Annotated[
+        list[str] | None, typer.Option(help="A series as a channel: FLAIR=2; given again for each.")
+    ] = None,
+    onto: Annotated[str | None, typer.Option(help="Of several sequences: whose grid to take.")] = None,
+    augment: Annotated[str, typer.Option(help="Mirrored views to join: i,j,ij. Their spread is told.")] = "",
+    tune: Annotated[str, typer.Option(help="With commas: channels-last, autocast, compile.")] = "",
     mask: Annotated[Path | None, typer.Option(help="Mask file of a finding, to be outlined.")] = None,
+    network: Network = None,
+    trust_code: TrustCode = None,
+    accept_weights: AcceptWeights = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
     """Explain the series at PLACE by the classifier in BUNDLE, into a new folder."""
     import voxcam
     from voxcam.cam import METHODS
+    from voxcam.cli import asked
     from voxcam.cli.answers import explanation_document, print_explanation, print_json, print_line
     from voxcam.cli.export import asked_formats
+    from voxcam.cli.given import How, classifiers, ordered, sequences_of, volume_of
     from voxcam.cli.progress import print_aside, shown
     from voxcam.core.landing import free_place
     from voxcam.explain import check_names
@@ -52,20 +68,29 @@ def explain(  # noqa: PLR0913 - a command's options
 
     # What was asked is checked before the long work, cheapest first.
     free_place(out)
-    wanted, chosen, methods = asked_formats(formats), asked_classes(classes), tuple(method or ("grad-cam",))
-    found = voxcam.scan(place).choose(series)
-    check_names(methods, tuple(METHODS), "method")
-    options = asked_options(option or [])
+    wanted, chosen = asked_formats(formats), asked.asked_classes(classes)
+    methods, when = asked.asked_methods(method), asked.asked_moment(moment)
+    channels = asked.asked_sequences(sequence or [])
+    study = voxcam.scan(place)
+    if not channels:
+        study.choose(series)
+    if methods:
+        check_names(methods, tuple(METHODS), "method")
+    options = asked.asked_options(option or [])
     drawing = ExportOptions(mask=read_mask(mask) if mask else None)
-    classifier = voxcam.load_classifier(bundle, device=device)
+    how = How(device, network, trust_code, accept_weights, tuple(asked.names_in(tune)))
+    members = classifiers(models, how)
     if isinstance(chosen, list):
-        check_names(chosen, classifier.classes, "class")
+        check_names(chosen, members[0].classes, "class")
     with shown("reading") as progress:
-        volume = read_moment(found, progress, modality, cast("Gaps", gaps), moment)
+        if channels:
+            volume = sequences_of(study, ordered(channels, members), onto, modality, gaps)
+        else:
+            volume = volume_of(study, series, modality, gaps, progress)
     with shown("explaining") as progress:
         explanation = voxcam.explain(
             volume,
-            classifier,
+            members,
             methods,
             chosen,
             layer,
@@ -73,67 +98,16 @@ def explain(  # noqa: PLR0913 - a command's options
             options=options,
             placement=placement,
             announce=print_aside,
+            moment=when,
+            augment=asked.names_in(augment),
         )
-    files = write_results(explanation, out, wanted, drawing)
+    files = write_results(explanation, out, wanted if methods else (), drawing)
     if as_json:
         print_json(explanation_document(explanation) | {"files": files})
         return 0
     print_explanation(explanation)
     print_line(f"{len(files)} files in {out}")
     return 0
-
-
-def read_moment(
-    series: Series, progress: Progress | None, modality: str | None, gaps: Gaps, moment: int | None
-) -> Volume:
-    """Return the series as a volume, of one in time the moment asked for."""
-    import voxcam
-    from voxcam.errors import ReadError
-
-    volume = voxcam.read(series, progress=progress, modality=modality, gaps=gaps)
-    if moment is None:
-        return volume
-    try:
-        return volume.moment(moment)
-    except ValueError as error:
-        raise ReadError(f"{error} (--moment)") from None
-
-
-def asked_classes(text: str) -> list[str] | int | None:
-    """Return what `voxcam.explain` takes for "all", "top3" or "liver,spleen"."""
-    from voxcam.errors import ExplainError
-
-    if text == "all":
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names or text in ("top", "top0"):
-        raise ExplainError(f"no classes asked for by {text!r}: expected all, top3, or names with commas")
-    return int(text[3:]) if text.startswith("top") and text[3:].isdigit() else names
-
-
-def asked_options(texts: Sequence[str]) -> dict[str, dict[str, object]]:
-    """Return the options of methods for texts such as "occlusion.size=16": numbers, or words."""
-    from voxcam.errors import ExplainError
-
-    options: dict[str, dict[str, object]] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        method, dot, option = name.partition(".")
-        if not (equals and dot and method and option and value):
-            raise ExplainError(
-                f"cannot read the option {text!r}: expected METHOD.NAME=VALUE, as occlusion.size=16"
-            )
-        options.setdefault(method, {})[option] = _number_or_word(value)
-    return options
-
-
-def _number_or_word(text: str) -> int | float | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def write_results(

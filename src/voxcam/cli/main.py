@@ -98,7 +98,10 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain.explain,
     "review": review.review,
     "export": export.export,
-    "model": model.model,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(coded(_command))
+_models = typer.Typer(cls=model.ModelGroup, no_args_is_help=True, help=model.__doc__)
+for _name, _command in model.COMMANDS.items():
+    _models.command(_name)(coded(_command))
+app.add_typer(_models, name="model")

@@ -27,7 +27,9 @@ def review(
     finding = read_mask(mask) if mask else None
     if bundle:
         # Before there is a window: what cannot be loaded or does not fit is one line here, as everywhere.
+        from voxcam.model.fitness import fit_of
+
         classifier = voxcam.load_classifier(bundle)
         if volume is not None:
-            classifier.check_fit(volume)
+            fit_of(classifier.statement, volume).require(classifier.name)
     return show(volume=volume, bundle=bundle, explanation=saved, mask=finding)

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from voxcam.core.answer import Answer
 from voxcam.errors import ExplainError
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class Explanation:
         Scores along the study, for a classifier run on windows or slices.
     provenance
         What is needed to repeat this: versions, digests, preprocessing, options, warnings.
+    answer
+        How scores are to be read.
+    spread
+        Class name to the standard deviation between the scores of several classifiers or views; empty of one.
     """
 
     scores: Mapping[str, float]
@@ -59,6 +64,8 @@ class Explanation:
     volume: Volume | None = None
     windows: Windows | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    answer: Answer = field(default_factory=lambda: Answer("softmax"))
+    spread: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -128,6 +135,11 @@ class Explanation:
     def _first_layer(self, method: str) -> str:
         """Return the first layer that `method` has maps at: some need none, and have them at "network"."""
         return next((h.layer for h in self.heatmaps if h.method == method), self.layers[0])
+
+    def score_words(self, class_name: str) -> str:
+        """Return a class's score in words, with its spread if there is one: ``0.87``, ``0.87 ± 0.04``."""
+        words = self.answer.words(self.scores.get(class_name, float("nan")))
+        return f"{words} ± {self.spread[class_name]:.2g}" if class_name in self.spread else words
 
     def save(self, folder: str | Path, *, with_volume: bool = True) -> Path:
         """Write to a new folder, whole or not at all; see `voxcam.core.explanation_folder`."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from voxcam.core.answer import Answer
 from voxcam.core.explanation import Explanation, Windows
 from voxcam.core.geometry import Geometry
 from voxcam.core.heatmap import Heatmap
@@ -61,6 +62,9 @@ def save(explanation: Explanation, folder: str | Path, *, with_volume: bool = Tr
     arrays: dict[str, Any] = {
         f"heatmap_{n}": heatmap.values for n, heatmap in enumerate(explanation.heatmaps)
     }
+    for n, heatmap in enumerate(explanation.heatmaps):
+        if heatmap.spread is not None:
+            arrays[f"spread_{n}"] = heatmap.spread
     if explanation.windows is not None:
         arrays["window_centres_mm"] = explanation.windows.centres_mm
         arrays["window_scores"] = explanation.windows.scores
@@ -103,6 +107,8 @@ def _document(explanation: Explanation, *, with_volume: bool) -> dict[str, Any]:
         "format": FORMAT,
         "scores": _finite(explanation.scores, "score"),
         "logits": _finite(explanation.logits, "logit"),
+        "answer": asdict(explanation.answer),
+        "spread": _finite(explanation.spread, "spread"),
         "heatmaps": [
             {
                 "class": h.class_name,
@@ -166,6 +172,7 @@ def _explanation(document: dict[str, Any], arrays: dict[str, Any], volume: Volum
             entry["method"],
             entry["layer"],
             _geometry(entry["seen"]) if entry.get("seen") else None,
+            arrays.get(f"spread_{n}"),
         )
         for n, entry in enumerate(document["heatmaps"])
     )
@@ -179,6 +186,9 @@ def _explanation(document: dict[str, Any], arrays: dict[str, Any], volume: Volum
         volume,
         windows,
         dict(document["provenance"]),
+        # Folders of before there were other answers hold probabilities.
+        Answer(**document.get("answer", {"activation": "softmax"})),
+        {name: float(spread) for name, spread in document.get("spread", {}).items()},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +29,9 @@ class Heatmap:
     seen
         The grid of voxels that the network saw, if not the box of `evidence`: measured units may look
         past its border, or stop short of it.
+    spread
+        Of several classifiers or views joined: the standard deviation between them, shape and unit of the
+        evidence, NaN where less than two saw anything; None of one alone.
     """
 
     evidence: Volume
@@ -36,6 +39,7 @@ class Heatmap:
     method: str
     layer: str
     seen: Geometry | None = None
+    spread: NDArray[np.float32] | None = None
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -73,6 +77,13 @@ class Heatmap:
     def on(self, geometry: Geometry) -> Volume:
         """Return the evidence on another grid (the study's), linear between cells, NaN where unseen."""
         return self.evidence.on(geometry, self.seen)
+
+    @property
+    def uncertainty(self) -> Heatmap | None:
+        """The spread as a heatmap of its own, to be seen on any grid; None if there is none."""
+        if self.spread is None:
+            return None
+        return replace(self, evidence=replace(self.evidence, voxels=self.spread), spread=None)
 
     @property
     def summary(self) -> str:

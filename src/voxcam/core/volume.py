@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 COLOUR = np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])
 
 
+# Name of a fourth axis along which lie several series of one study, on one grid: channels, not moments.
+SEQUENCE = "sequence"
+
+
 @dataclass(frozen=True)
 class Axis:
     """What the fourth axis of voxels counts.
@@ -105,6 +109,11 @@ class Volume:
     def is_colour(self) -> bool:
         """Whether voxels are red, green and blue (`COLOUR`) instead of one number."""
         return bool(self.voxels.dtype.names)
+
+    @property
+    def is_sequences(self) -> bool:
+        """Whether the fourth axis holds several series of one study (`voxcam.core.sequences`)."""
+        return self.fourth is not None and self.fourth.name == SEQUENCE
 
     @property
     def window(self) -> Window:

@@ -51,6 +51,8 @@ def write_heatmaps_nifti(
 ) -> list[Path]:
     """Write every heatmap, raw and signed, float32, to a new `folder`, whole or not at all; return the files.
 
+    Of several classifiers or views joined, the spread between them too.
+
     Parameters
     ----------
     grid
@@ -74,13 +76,15 @@ def write_heatmaps_nifti(
             "the explanation was saved without its study: give the volume, or ask for grid network"
         )
     geometry = study.geometry if study is not None and grid == "study" else None
-    names = [f"heatmap-{name}.nii.gz" for name in heatmap_names(explanation)]
+    named = dict(zip(heatmap_names(explanation), explanation.heatmaps, strict=True))
+    maps = {f"heatmap-{name}.nii.gz": heatmap for name, heatmap in named.items()}
+    maps |= {f"spread-{name}.nii.gz": spread for name, of in named.items() if (spread := of.uncertainty)}
     with whole_folder(folder) as place:
-        for name, heatmap in zip(names, explanation.heatmaps, strict=True):
+        for name, heatmap in maps.items():
             evidence = heatmap.evidence if geometry is None else heatmap.on(geometry)
             voxels = np.asarray(evidence.voxels, dtype=np.float32)
             write_nifti(replace(evidence, voxels=voxels), place / name)
-    return [Path(folder) / name for name in names]
+    return [Path(folder) / name for name in maps]
 
 
 def _place(header: Any, geometry: Geometry) -> None:

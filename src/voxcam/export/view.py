@@ -143,10 +143,10 @@ class View:
     @property
     def probability_words(self) -> str:
         """``p = 0.97``; near the ends ``p > 0.99`` and ``p < 0.01``, which rounding would make certain."""
-        p = self.explanation.scores.get(self.heatmap.class_name, float("nan"))
-        if not np.isfinite(p):
-            return "p unknown"
-        return "p > 0.99" if p > 0.99 else "p < 0.01" if p < 0.01 else f"p = {p:.2f}"
+        words = self.explanation.score_words(self.heatmap.class_name)
+        if not self.explanation.answer.is_probability:
+            return words
+        return f"p {words}" if words[0] in "<>u" else f"p = {words}"
 
     @property
     def window_words(self) -> str:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from scipy.special import expit, softmax
 
 from voxcam import cam
 from voxcam.core.explanation import Windows
 from voxcam.errors import ClassifierError
-from voxcam.model.networks import input_channels
+from voxcam.model.fitness import fit_of
+from voxcam.model.opaque import Opaque
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from voxcam.core.answer import Answer
     from voxcam.core.volume import Volume
     from voxcam.model.preprocessing import Prepared, Preprocessing
+    from voxcam.model.statement import Statement
     from voxcam.model.tiling import Start, Tiling
-
-Activation = Literal["softmax", "sigmoid"]
 
 # Voxels of one batch of windows: 32 windows of 40^3, or 32 slices of 256^2.
 BATCH_VOXELS = 2**21
@@ -36,7 +36,7 @@ class Prediction:
     Parameters
     ----------
     scores, logits
-        Class name to probability 0..1 and to raw output, of the whole study.
+        Class name to score (see `voxcam.core.answer.Answer`) and to raw output, of the whole study.
     windows
         The scores of each window or slice; None if the network saw the volume whole.
     """
@@ -52,66 +52,81 @@ class Classifier:
 
     Parameters
     ----------
-    name
-        What it calls itself.
     network
         In eval mode, on `device`; maps a batch of windows to (n, classes) logits.
-    classes
-        Names in the order of the outputs.
+    statement
+        What it says of itself: classes, how outputs are read, what it was trained on.
     preprocessing, tiling
         How a volume becomes the network's windows.
-    activation
-        "softmax" (one class is true) or "sigmoid" (each class by itself).
-    background
-        Index of the softmax class that means "nothing found", or None.
-    default_layer
-        Module whose maps are shown unless another is asked for.
-    modality, unit
-        What it was trained on; "" if not stated.
-    input_shape
-        Spatial shape of its input, where stated.
+    device
+        Where the network lies.
+    example_shape
+        (1, channels, *space): an input it accepts, tried when it was loaded.
     digests
         SHA-256 of the weights, of the configuration and the metadata, and "fingerprint" over them.
     card
         What its bundle says of itself.
     unused
         Sections of its bundle that nothing reads or runs.
+    notes
+        What was found when it was loaded, and its reader should know.
+    autocast
+        Type in which the network computes (`torch.bfloat16`), or None for its own.
+    channels_last
+        Whether batches are laid out channels last, as the network's weights then are.
+    compiled
+        The network compiled, for scores; maps are made by `network`. None if it was not asked for.
     placements
         Where the units of a (layer, window) look, as far as it was measured; see `voxcam.model.placing`.
     """
 
-    name: str
     network: torch.nn.Module
-    classes: tuple[str, ...]
+    statement: Statement
     preprocessing: Preprocessing
     tiling: Tiling
-    activation: Activation
-    default_layer: str
     device: torch.device
-    background: int | None = None
-    modality: str = ""
-    unit: str = ""
-    input_shape: tuple[int, ...] | None = None
+    example_shape: tuple[int, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    autocast: torch.dtype | None = None
+    channels_last: bool = False
+    compiled: Callable[[torch.Tensor], object] | None = None
     placements: dict[tuple[str, tuple[int, ...]], cam.Placement] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What it calls itself."""
+        return self.statement.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the order of the outputs."""
+        return self.statement.classes
+
+    @property
+    def answer(self) -> Answer:
+        """How outputs are read."""
+        return self.statement.answer
+
+    @property
+    def default_layer(self) -> str:
+        """Module whose maps are shown unless another is asked for; "" where no layer can be observed."""
+        return self.statement.default_layer
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether it can be called but not looked into: no map at a layer can be made."""
+        return isinstance(self.network, Opaque)
 
     def layers(self) -> tuple[cam.Layer, ...]:
         """Return the layers whose maps can be shown, with their grid in one window; runs it over zeros."""
-        return tuple(cam.candidate_layers(self.network, self._example_shape()))
+        return () if self.is_opaque else tuple(cam.candidate_layers(self.network, self.example_shape))
 
     def ranking(self) -> cam.Ranking:
         """Return the same layers, best first, and why; runs it over noise."""
-        return cam.rank_layers(self.network, self._example_shape())
-
-    def _example_shape(self) -> tuple[int, ...]:
-        """Return (1, channels, *window), as the bundle states it or, if it does not, of 64 voxels a side."""
-        rank = 3 if self.tiling.flat_axis is None else 2
-        spatial = self.input_shape if self.input_shape and len(self.input_shape) == rank else (64,) * rank
-        stated = [size for axis, size in enumerate(self.tiling.size) if axis != self.tiling.flat_axis]
-        sizes = [own if own > 0 else other for own, other in zip(stated, spatial, strict=True)]
-        return (1, input_channels(self.network), *sizes)
+        return cam.rank_layers(self.network, self.example_shape)
 
     def prepare(self, volume: Volume) -> Prepared:
         """Return the network's input for `volume`.
@@ -121,8 +136,10 @@ class Classifier:
         ClassifierError
             If the volume is not what the classifier was trained on.
         """
-        self.check_fit(volume)
-        return self.preprocessing(volume)
+        fit_of(self.statement, volume).require(self.name)
+        prepared = self.preprocessing(volume)
+        self._check_channels(prepared)
+        return prepared
 
     def predict(self, volume: Volume, progress: Callable[[int, int], None] | None = None) -> Prediction:
         """Return the scores of `volume`; `progress` gets (windows done, windows in all).
@@ -133,11 +150,25 @@ class Classifier:
             If the volume does not fit, or the network's answer is not finite.
         """
         prepared = self.prepare(volume)
-        logits = []
-        with torch.no_grad():
-            for _, batch in self.batches(prepared, progress):
-                logits.append(_checked(self.network(batch), len(self.classes)))
+        logits = [self.logits(batch) for _, batch in self.batches(prepared, progress)]
         return self.judged(torch.cat(logits).cpu().numpy(), prepared)
+
+    def logits(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the network's answers (n, classes) to a batch of windows, float32.
+
+        Raises
+        ------
+        ClassifierError
+            If they are not finite, or not one for each class.
+        """
+        with torch.no_grad(), self.computing():
+            run = self.network if self.compiled is None else self.compiled
+            return _checked(run(batch), len(self.classes))
+
+    def computing(self) -> torch.autocast:
+        """Return the context in which the network is to run: its autocast, or none."""
+        kind = self.autocast or torch.bfloat16
+        return torch.autocast(self.device.type, dtype=kind, enabled=self.autocast is not None)
 
     def batches(
         self, prepared: Prepared, progress: Callable[[int, int], None] | None = None
@@ -150,25 +181,25 @@ class Classifier:
             some = starts[first : first + size]
             if progress:
                 progress(first, len(starts))
-            yield some, self.tiling.cut(prepared.image, some).to(self.device)
+            yield some, self.placed(self.tiling.cut(prepared.image, some))
         if progress:
             progress(len(starts), len(starts))
 
-    def judged(self, logits: NDArray[np.float32], prepared: Prepared) -> Prediction:
-        """Return the study's scores from the logits (windows, classes) of its windows.
+    def placed(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return a batch on the classifier's device, laid out as its weights are."""
+        if self.device.type == "cuda":  # pinned memory is copied while the card computes
+            batch = batch.pin_memory()
+        batch = batch.to(self.device, non_blocking=True)
+        if not self.channels_last:
+            return batch
+        layout = torch.channels_last if batch.ndim == 4 else torch.channels_last_3d
+        return batch.contiguous(memory_format=layout)
 
-        Sigmoid: of each class the highest window. Softmax: all from the window that speaks most clearly
-        against the background class; without one, the mean of the windows' probabilities.
-        """
-        scores = _activated(logits, self.activation)
-        if self.activation == "sigmoid":
-            study_logits, study = logits.max(axis=0), scores.max(axis=0)
-        elif self.background is not None or len(logits) == 1:
-            clearest = int(scores[:, self.background or 0].argmin())
-            study_logits, study = logits[clearest], scores[clearest]
-        else:
-            study_logits, study = logits.mean(axis=0), scores.mean(axis=0)
+    def judged(self, logits: NDArray[np.float32], prepared: Prepared) -> Prediction:
+        """Return the study's scores from the logits (windows, classes) of its windows, by the stated rule."""
+        study_logits, study = self.answer.of_study(logits)
         names = self.classes
+        scores = self.answer.scores(logits)
         return Prediction(
             {name: float(p) for name, p in zip(names, study, strict=True)},
             {name: float(p) for name, p in zip(names, study_logits, strict=True)},
@@ -180,24 +211,18 @@ class Classifier:
         starts = np.array(self.tiling.starts(shape))
         return prepared.geometry.to_world(starts + (np.array(self.tiling.window(shape)) - 1) / 2)
 
-    def check_fit(self, volume: Volume) -> None:
-        """Raise ClassifierError if `volume` is not of the kind the classifier was trained on."""
-        for what, ours, theirs in (
-            ("modality", self.modality, volume.modality),
-            ("values in", self.unit, volume.unit),
-        ):
-            if ours and ours != theirs:
-                found = theirs or "none stated"
-                raise ClassifierError(
-                    f"the scan does not fit classifier {self.name!r}: it expects {what} {ours}, found {found}"
-                    + ("" if theirs else "; state the modality if you know it (--modality)")
-                )
+    def _check_channels(self, prepared: Prepared) -> None:
+        expected, found = self.example_shape[1], prepared.image.shape[0] * self.tiling.neighbours
+        if expected != found:
+            raise ClassifierError(
+                f"classifier {self.name!r} reads {_channels(expected, self.statement)}, "
+                f"this volume gives {_channels(found)}"
+            )
 
 
-def _activated(logits: NDArray[np.float32], activation: Activation) -> NDArray[np.float32]:
-    values = logits.astype(np.float64)
-    scores = expit(values) if activation == "sigmoid" else softmax(values, axis=1)
-    return np.asarray(scores, dtype=np.float32)
+def _channels(count: int, statement: Statement | None = None) -> str:
+    names = f" ({', '.join(statement.sequences)})" if statement and statement.sequences else ""
+    return f"{count} channel{'s' * (count != 1)}{names}"
 
 
 def _checked(output: object, classes: int) -> torch.Tensor:

@@ -1,156 +1,143 @@
-"""From a bundle's folder to a `Classifier`, without running anything that came with it."""
+"""From a model's files to a `Classifier`, without running anything that came with them."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from voxcam.errors import ClassifierError
-from voxcam.model.bundle import Bundle, read_bundle
-from voxcam.model.classifier import Activation, Classifier
-from voxcam.model.devices import choose_device
-from voxcam.model.networks import build_network, input_channels, spatial_rank
+from voxcam.errors import ClassifierError, UntrustedCodeError
+from voxcam.model.assembly import Parts, assembled
+from voxcam.model.bundle import read_bundle
+from voxcam.model.fingerprint import fingerprinted
+from voxcam.model.networks import build_network, network_section
 from voxcam.model.preprocessing import build_preprocessing
-from voxcam.model.tiling import build_tiling
-from voxcam.model.weights import load_weights
+from voxcam.model.statement import Statement, read_statement
+from voxcam.model.statement.beside import read_beside
+from voxcam.model.weights import check_known, is_trusted, load_weights
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from torch import nn
+    from voxcam.model.classifier import Classifier
 
 
-def load_classifier(place: str | Path, device: str = "auto", trust_code: bool = False) -> Classifier:
-    """Load a MONAI bundle without running anything that came with it.
+def load_classifier(
+    place: str | Path,
+    device: str = "auto",
+    trust_code: bool | str = False,
+    *,
+    network: str | None = None,
+    accept_weights: str | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Classifier:
+    """Load a model without running anything that came with it, unless its code is trusted by digest.
 
     Parameters
     ----------
     place
-        The bundle's folder.
+        The folder or zip of a MONAI bundle; or a file of weights, with `network`; or a TorchScript file.
+        What it does not state may be stated beside it, in ``PLACE.voxcam.json`` (docs/statements.md).
     device
         "auto", "cpu", "cuda", "cuda:1" or "mps".
     trust_code
-        Whether the bundle's own code may run. Not offered yet: True is refused.
+        "sha256:..." of what may run; `voxcam model PLACE` shows it, and what that would be. True is
+        refused: whoever trusts says what. What was trusted once is remembered by its digest.
+    network
+        The network of a file of weights: "DenseNet121(spatial_dims=3, in_channels=1, out_channels=2)".
+    accept_weights
+        "sha256:..." of weights that are not those seen before under this name, and may be.
+    cancelled
+        Asked while a child process works; True ends it.
 
     Raises
     ------
     UntrustedCodeError
-        If the bundle cannot be read without running code; the message names the place.
+        If it cannot be read without running code; the message names the line.
     ClassifierError
-        If a file is missing or damaged, or the parts do not fit each other.
+        If a file is missing or damaged, the parts do not fit each other, or the weights changed.
+    Cancelled
+        If `cancelled` returned True.
     """
+    parts = parts_of(Path(place), trust_code, network, cancelled)
+    statement = parts.statement
+    if statement.name != Statement.name:
+        check_known(f"{statement.name} {statement.version}".strip(), parts.digests["weights"], accept_weights)
+    return assembled(parts, device)
+
+
+def parts_of(
+    place: Path,
+    trust_code: bool | str = False,
+    network: str | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Parts:
+    """Return the parts of a model; arguments and errors are those of `load_classifier`."""
+    from voxcam.model.trusted import code_digest, trusted_parts
+
     if trust_code:
-        raise ClassifierError("running a bundle's own code is not offered: leave trust_code out")
-    bundle, chosen = read_bundle(place), choose_device(device)
-    network = build_network(bundle.section("network_def"))
-    load_weights(network, bundle.weights)
-    _check_channels(bundle, network)
-    classes = _class_names(bundle)
-    classifier = Classifier(
-        name=bundle.name,
-        network=network.to(chosen),
-        classes=classes,
-        preprocessing=build_preprocessing(bundle.section("preprocessing")),
-        tiling=build_tiling(bundle.section("inferer"), spatial_rank(network)),
-        activation=_activation(bundle),
-        default_layer=str(bundle.stated.get("default_layer", "")),
-        device=chosen,
-        background=_background(bundle, classes),
-        input_shape=_input_shape(bundle),
-        modality=str(_format(bundle, "inputs").get("modality", "")),
-        unit=str(bundle.stated.get("input_unit", "")),
-        digests=bundle.digests(),
+        return trusted_parts(place, trust_code, cancelled)
+    try:
+        return _read_parts(place, network, cancelled)
+    except UntrustedCodeError as error:
+        if place.suffix.lower() == ".zip":
+            raise
+        digest = f"sha256:{code_digest(place)}"
+        if is_trusted(digest):
+            return trusted_parts(place, digest, cancelled)
+        raise UntrustedCodeError(
+            f"{error}; if you know and trust what came with it: --trust-code {digest}"
+        ) from None
+
+
+def _read_parts(place: Path, network: str | None, cancelled: Callable[[], bool] | None) -> Parts:
+    if place.is_file() and place.suffix.lower() != ".zip":
+        return _of_weights(place, network, cancelled)
+    if network is not None:
+        raise ClassifierError("a network is named for a file of weights (--network): a bundle names its own")
+    return _of_bundle(place, cancelled)
+
+
+def _of_bundle(place: Path, cancelled: Callable[[], bool] | None) -> Parts:
+    bundle, beside = read_bundle(place), read_beside(place)
+    section, steps, inferer = bundle.network, bundle.preprocessing, bundle.inferer
+    network, digests = build_network(section), bundle.digests()
+    notes = load_weights(network, bundle.weights, digests["weights"], cancelled)
+    return Parts(
+        network=network,
+        statement=read_statement(bundle.metadata, bundle.postprocessing, beside.stated),
+        preprocessing=lambda rank, along: build_preprocessing(steps, rank, along),
+        inferer=inferer,
+        digests=fingerprinted(digests | {"statement": beside.digest}),
         card=bundle.metadata,
         unused=bundle.unused,
+        notes=notes,
+        sections={"network_def": section, "preprocessing": steps, "inferer": inferer},
     )
-    return _with_default_layer(classifier)
 
 
-def _format(bundle: Bundle, side: str) -> dict[str, Any]:
-    """Return ``network_data_format.inputs`` or ``.outputs`` of the metadata: its only entry."""
-    entries = bundle.metadata.get("network_data_format", {}).get(side, {})
-    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+def _of_weights(weights: Path, call: str | None, cancelled: Callable[[], bool] | None) -> Parts:
+    from voxcam.model.weights import digest, read_checkpoint
+
+    beside = read_beside(weights)
+    if call is None and "network_def" not in beside.sections:
+        read_checkpoint(weights)  # what it is goes first: TorchScript, a damaged file
         raise ClassifierError(
-            f"metadata.json of {bundle.name!r}: network_data_format.{side} is no object of objects"
+            f"{weights.name} holds weights alone: name their network (--network 'DenseNet121(spatial_dims=3, "
+            "in_channels=1, out_channels=2)'), or state network_def beside them"
         )
-    return next(iter(entries.values()), {})
-
-
-def _input_shape(bundle: Bundle) -> tuple[int, ...] | None:
-    """Return the spatial shape the metadata states, if it is all whole numbers."""
-    stated = _format(bundle, "inputs").get("spatial_shape")
-    if isinstance(stated, list) and stated and all(isinstance(n, int) and n > 0 for n in stated):
-        return tuple(stated)
-    return None
-
-
-def _class_names(bundle: Bundle) -> tuple[str, ...]:
-    stated = _format(bundle, "outputs").get("channel_def")
-    if not isinstance(stated, dict) or sorted(stated) != sorted(str(n) for n in range(len(stated))):
-        raise ClassifierError(
-            f"metadata.json of {bundle.name!r} names no classes: expected network_data_format.outputs.pred."
-            'channel_def to be {"0": "first class", "1": ...}'
-        )
-    names = tuple(str(stated[str(n)]) for n in range(len(stated)))
-    if len(set(names)) != len(names) or len(names) < 1:
-        raise ClassifierError(
-            f"metadata.json of {bundle.name!r}: class names are empty or not distinct: {names}"
-        )
-    return names
-
-
-def _activation(bundle: Bundle) -> Activation:
-    """Tell softmax from sigmoid: stated for VoxCAM, else by the Activations transform; never guessed."""
-    stated = bundle.stated.get("activation")
-    if stated is None:
-        stated = _activation_of(bundle.section("postprocessing"))
-    if stated not in ("softmax", "sigmoid"):
-        raise ClassifierError(
-            f"bundle {bundle.name!r} does not say how logits become probabilities: expected an Activationsd "
-            'in "postprocessing" with "softmax" or "sigmoid" true'
-        )
-    return cast("Activation", stated)
-
-
-def _activation_of(postprocessing: Any) -> str | None:
-    steps = postprocessing.get("transforms", []) if isinstance(postprocessing, dict) else []
-    for step in steps:
-        if isinstance(step, dict) and str(step.get("_target_", "")).rpartition(".")[2] in (
-            "Activations",
-            "Activationsd",
-        ):
-            return next((kind for kind in ("softmax", "sigmoid") if step.get(kind) is True), None)
-    return None
-
-
-def _background(bundle: Bundle, classes: tuple[str, ...]) -> int | None:
-    stated = bundle.stated.get("background")
-    if stated is None:
-        return None
-    if not isinstance(stated, int) or not 0 <= stated < len(classes):
-        raise ClassifierError(
-            f"metadata.json of {bundle.name!r}: background {stated!r} is no index of {classes}"
-        )
-    return stated
-
-
-def _with_default_layer(classifier: Classifier) -> Classifier:
-    """Check the layer the bundle states; where it states none, take the best one that carries a map."""
-    if not classifier.default_layer:
-        return replace(classifier, default_layer=classifier.ranking().default.name)
-    layers = classifier.layers()
-    names = [layer.name for layer in layers]
-    if classifier.default_layer not in names:
-        raise ClassifierError(
-            f"metadata.json of {classifier.name!r}: default_layer {classifier.default_layer!r} carries no "
-            f"map; the last ones that do are {', '.join(names[-5:])}"
-        )
-    return classifier
-
-
-def _check_channels(bundle: Bundle, network: nn.Module) -> None:
-    channels = input_channels(network)
-    if channels != 1:
-        raise ClassifierError(
-            f"bundle {bundle.name!r} reads {channels} channels at once; VoxCAM gives it one volume"
-        )
+    section = network_section(call) if call is not None else beside.sections["network_def"]
+    steps, inferer = beside.sections.get("preprocessing"), beside.sections.get("inferer")
+    network, found = build_network(section), digest(weights)
+    notes = load_weights(network, weights, found, cancelled)
+    config = hashlib.sha256(json.dumps(section, sort_keys=True).encode()).hexdigest()
+    return Parts(
+        network=network,
+        statement=read_statement({}, None, beside.stated),
+        preprocessing=lambda rank, along: build_preprocessing(steps, rank, along),
+        inferer=inferer,
+        digests=fingerprinted({"weights": found, "config": config, "statement": beside.digest}),
+        notes=notes,
+        sections={"network_def": section, "preprocessing": steps, "inferer": inferer},
+    )

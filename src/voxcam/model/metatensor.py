@@ -10,21 +10,24 @@ import torch
 from voxcam.errors import ClassifierError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from monai.data import MetaTensor
 
     from voxcam.core.volume import Volume
 
 
 def as_metatensor(volume: Volume, moment: int | None = None) -> MetaTensor:
-    """Return the volume's values as float32, shape (channels, i, j, k): one channel, or red, green and blue.
+    """Return the volume's values as float32, shape (channels, i, j, k).
 
-    Values are modality values, unwindowed, and a copy. The affine is float64, voxel index to RAS+ mm,
-    as MONAI's own readers give it.
+    One channel; or red, green and blue, 0..255; or the sequences of one grid, in their order. Values
+    are modality values, unwindowed, and a copy. The affine is float64, voxel index to RAS+ mm, as MONAI's
+    own readers give it.
 
     Parameters
     ----------
     moment
-        Place along the fourth axis, where the volume has one longer than 1.
+        Place along the fourth axis, where the volume has one longer than 1 that does not count sequences.
 
     Raises
     ------
@@ -34,7 +37,10 @@ def as_metatensor(volume: Volume, moment: int | None = None) -> MetaTensor:
     from monai.data import MetaTensor
 
     affine = torch.tensor(np.array(volume.affine), dtype=torch.float64)
-    return MetaTensor(torch.from_numpy(_channels(_still(volume, moment))), affine=affine)
+    channels = moment is None and volume.is_sequences and len(volume.voxels.shape) == 4
+    places = range(volume.voxels.shape[3] if channels else 0)
+    stills = [volume.moment(place) for place in places] or [_still(volume, moment)]
+    return MetaTensor(torch.from_numpy(_channels(stills)), affine=affine)
 
 
 def _still(volume: Volume, moment: int | None) -> Volume:
@@ -49,10 +55,11 @@ def _still(volume: Volume, moment: int | None) -> Volume:
         raise ClassifierError(str(error)) from error
 
 
-def _channels(volume: Volume) -> np.ndarray[Any, np.dtype[np.float32]]:
-    voxels = np.asarray(volume.voxels)
-    channels = [voxels[name] for name in voxels.dtype.names] if voxels.dtype.names else [voxels]
-    together = np.empty((len(channels), *voxels.shape), np.float32)
-    for room, channel in zip(together, channels, strict=True):
-        room[...] = channel
+def _channels(stills: Sequence[Volume]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    colours = stills[0].voxels.dtype.names or (None,)
+    together = np.empty((len(stills) * len(colours), *stills[0].shape), np.float32)
+    for place, still in enumerate(stills):
+        voxels = np.asarray(still.voxels)
+        for colour, room in zip(colours, together[place * len(colours) :], strict=False):
+            room[...] = voxels if colour is None else voxels[colour]
     return together

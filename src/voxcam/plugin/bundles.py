@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from voxcam.model.statement import Statement
+
 
 def demo_bundles() -> dict[str, Path]:
     """Return title and folder of the demo classifiers this installation has."""
@@ -23,23 +25,41 @@ def demo_bundles() -> dict[str, Path]:
     return found
 
 
-def bundle_words(bundle: Path | None) -> tuple[str, str]:
-    """Return what a bundle says of itself in one line, and what is wrong with it; either may be ""."""
-    from voxcam.model.bundle import read_bundle
+def bundle_words(model: Path | None) -> tuple[str, str]:
+    """Return what a model says of itself in one line, and what is wrong with it; either may be "".
 
-    if bundle is None:
+    Weights are not read, nor is an archive unpacked: that is for the run, off the window's thread.
+    """
+    if model is None:
         return "", ""
     try:
-        read = read_bundle(bundle)
+        return (_folder_words(model), "") if not model.is_file() else (_file_words(model), "")
     except VoxcamError as error:
         return "", str(error)
-    formats = read.metadata.get("network_data_format", {})
-    inputs, outputs = (_only(formats.get(side)) for side in ("inputs", "outputs"))
-    classes = outputs.get("channel_def", {})
-    words = [f"{len(classes)} classes"] if isinstance(classes, dict) and classes else []
-    words += [str(inputs["modality"])] if inputs.get("modality") else []
-    words += [f"version {read.version}"] if read.version else []
-    return ", ".join(words), ""
+
+
+def _folder_words(bundle: Path) -> str:
+    from voxcam.model.bundle import read_bundle
+    from voxcam.model.statement import read_statement
+    from voxcam.model.statement.beside import read_beside
+
+    return _words(read_statement(read_bundle(bundle).metadata, None, read_beside(bundle).stated))
+
+
+def _file_words(file: Path) -> str:
+    from voxcam.model.statement import read_statement
+    from voxcam.model.statement.beside import read_beside
+
+    words = _words(read_statement({}, None, read_beside(file).stated))
+    kind = {".zip": "zipped bundle", ".ts": "TorchScript"}.get(file.suffix.lower(), "weights")
+    return ", ".join(filter(None, [kind, words]))
+
+
+def _words(statement: Statement) -> str:
+    count = len(statement.classes)
+    words = [f"{count} class{'es' * (count != 1)}" if count else "", statement.modality]
+    words += [f"version {statement.version}" if statement.version else ""]
+    return ", ".join(filter(None, words))
 
 
 def preferred_device(known: Sequence[str]) -> str:
@@ -51,9 +71,3 @@ def preferred_device(known: Sequence[str]) -> str:
     except (ImportError, AttributeError, KeyError):  # napari before 0.9, or VoxCAM not installed as a plugin
         return "auto"
     return device if device in known else "auto"
-
-
-def _only(formats: object) -> dict[str, object]:
-    """Return the single entry of a bundle's inputs or outputs."""
-    entries = list(formats.values()) if isinstance(formats, dict) else []
-    return entries[0] if entries and isinstance(entries[0], dict) else {}

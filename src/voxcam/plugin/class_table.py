@@ -99,8 +99,9 @@ class ClassTable(QTableWidget):  # type: ignore[misc]
         name.setText(row.name)
         name.setData(Qt.UserRole, row.evidence)
         name.setToolTip(f"{row.name}: {row.evidence}")
-        score.setData(Qt.UserRole, float(row.score))
-        score.setToolTip(f"probability {row.score:.4f}")
+        score.setText(row.score)
+        score.setData(Qt.UserRole, -1.0 if row.share is None else float(row.share))
+        score.setToolTip(row.score if row.share is None else f"probability {row.share:.4f}")
 
     def _on_item(self, item: Any) -> None:
         if item.column() == SHOW:
@@ -142,20 +143,21 @@ class TwoLines(QStyledItemDelegate):  # type: ignore[misc]
 
 
 class ProbabilityBar(QStyledItemDelegate):  # type: ignore[misc]
-    """A probability as a bar with its number."""
+    """A score in words, over a bar if it is a probability."""
 
     def paint(self, painter: Any, option: Any, index: Any) -> None:
         """Draw bar and number."""
-        score = index.data(Qt.UserRole)
-        if score is None:
+        share = index.data(Qt.UserRole)
+        if share is None:
             return
         box = option.rect.adjusted(4, 11, -4, -11)
-        painter.fillRect(box, QColor(70, 74, 84))
-        filled = QRect(box)
-        filled.setWidth(round(box.width() * min(max(score, 0.0), 1.0)))
-        painter.fillRect(filled, QColor(72, 116, 186))
+        if share >= 0:
+            painter.fillRect(box, QColor(70, 74, 84))
+            filled = QRect(box)
+            filled.setWidth(round(box.width() * min(share, 1.0)))
+            painter.fillRect(filled, QColor(72, 116, 186))
         painter.setPen(QColor(240, 241, 242))
-        painter.drawText(box, Qt.AlignCenter, f"{score:.2f}")
+        painter.drawText(box, Qt.AlignCenter, index.data(Qt.DisplayRole) or "")
 
 
 def swatch(colours: str, *, faint: bool = False) -> QIcon:

@@ -55,10 +55,23 @@ class Running:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class as the table shows it; `evidence` is in words, `explained` tells whether it has a heatmap."""
+    """One class as the table shows it.
+
+    Parameters
+    ----------
+    score
+        In words: "0.87", "> 0.99", "63.2 years".
+    share
+        Of the bar that is filled, 0..1; None of a score that is no probability.
+    explained
+        Whether it has a heatmap.
+    evidence
+        In words.
+    """
 
     name: str
-    score: float
+    score: str
+    share: float | None
     explained: bool
     shown: bool
     empty: bool

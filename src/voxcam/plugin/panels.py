@@ -114,10 +114,15 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         self.windows.setCurrentIndex(number)
 
 
+# Entries of the list of classifiers that open a dialog, behind the classifiers themselves.
+_BROWSING = 2
+
+
 class ClassifierPanel(QWidget):  # type: ignore[misc]
     """Which classifier, where it runs, and the run."""
 
     bundle_asked = Signal(object)  # a path, or None to browse
+    file_asked = Signal()
     device_asked = Signal(str)
     run_asked = Signal()
     cancel_asked = Signal()
@@ -132,8 +137,9 @@ class ClassifierPanel(QWidget):  # type: ignore[misc]
         for title, path in bundles.items():
             self.bundles.addItem(title, path)
         self.bundles.addItem("Browse for a MONAI bundle…", None)
+        self.bundles.addItem("Browse for a file: zip, weights, TorchScript…", None)
         self.bundles.setCurrentIndex(-1)
-        self.bundles.activated.connect(lambda n: self.bundle_asked.emit(self.bundles.itemData(n)))
+        self.bundles.activated.connect(self._on_bundle)
         row.addWidget(self.bundles, 1)
         self.devices = QComboBox()
         self.devices.addItems(DEVICES)
@@ -157,13 +163,20 @@ class ClassifierPanel(QWidget):  # type: ignore[misc]
         """Show the chosen bundle, and `words` about it."""
         # Compared here: Qt compares paths by identity.
         paths = [self.bundles.itemData(n) for n in range(self.bundles.count())]
-        at = paths.index(review.bundle) if review.bundle in paths[:-1] else -1
+        known = paths[:-_BROWSING]
+        at = known.index(review.bundle) if review.bundle in known else -1
         if at < 0 and review.bundle is not None:
-            at = self.bundles.count() - 1
+            at = len(known)
             self.bundles.insertItem(at, review.bundle.name, review.bundle)
         self.bundles.setCurrentIndex(at)
         self.words.setText(words)
         self.words.setVisible(bool(words))
+
+    def _on_bundle(self, number: int) -> None:
+        if number == self.bundles.count() - 1:
+            self.file_asked.emit()
+        else:
+            self.bundle_asked.emit(self.bundles.itemData(number))
 
     def show_running(self, review: Review) -> None:
         """Show how far the run is, or what is missing for one."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voxcam.core.heatmap import Heatmap
     from voxcam.core.volume import Volume
     from voxcam.core.windows import Window
+    from voxcam.model.trusted import Code
 
 LABEL = "Research use only. Not for diagnosis. Evidence of the model, not of disease."
 # Those that share one pass: more cost next to nothing.
@@ -43,6 +44,7 @@ class Review:
     window_changed = Signal()
     running_changed = Signal()
     said = Signal(str, bool)  # one line; whether it is an error
+    trust_asked = Signal(object)  # the Code that would run
 
     def __init__(self) -> None:
         self.volume: Volume | None = None
@@ -52,6 +54,7 @@ class Review:
         self.mask: Volume | None = None
         self.bundle: Path | None = None
         self.device = "auto"
+        self.trusted = ""
         self.layers: tuple[str, ...] = ()
         self.asked_layer = ""
         self.more_methods: tuple[str, ...] = ()
@@ -79,7 +82,7 @@ class Review:
         """Choose the classifier's bundle and where it runs; what was explained stays until the next run."""
         self._ticket += 1
         if bundle != self.bundle:
-            self.layers, self.asked_layer, self.asked_method = (), "", ""
+            self.layers, self.asked_layer, self.asked_method, self.trusted = (), "", "", ""
         self.bundle, self.device = bundle, device or self.device
         self._end()
         self.classifier_changed.emit()
@@ -173,6 +176,18 @@ class Review:
         else:
             self._stopped(ticket)
 
+    def ask_trust(self, ticket: int, code: Code) -> None:
+        """End a run that would need the model's own code, and ask whether that may run."""
+        if self.wants(ticket):
+            self._end()
+            self.trust_asked.emit(code)
+        else:
+            self._stopped(ticket)
+
+    def trust(self, digest: str) -> None:
+        """Let the chosen model's code run, if it is the code of this digest."""
+        self.trusted = digest
+
     # --- the evidence
 
     def adopt(self, explanation: Explanation) -> None:
@@ -239,7 +254,7 @@ class Review:
 
     @property
     def rows(self) -> tuple[ClassRow, ...]:
-        """The classes, the most probable first."""
+        """The classes, the highest score first."""
         if self.explanation is None:
             return ()
         scores, explained = self.explanation.scores, set(self.explanation.explained)
@@ -249,7 +264,8 @@ class Review:
             nothing = "no map by this method and layer" if name in explained else "not explained"
             row = ClassRow(
                 name,
-                scores[name],
+                self.explanation.score_words(name),
+                scores[name] if self.explanation.answer.is_probability else None,
                 explained=heatmap is not None,
                 shown=name in self.look.shown,
                 empty=heatmap is None or heatmap.is_empty,
@@ -271,7 +287,8 @@ class Review:
         alike = provenance.get("one_map", {}).get(self.look.layer, ())
         same = f"At this layer {_listed(alike)} are one and the same map." if len(alike) > 1 else ""
         lines = [same] if self.look.method in alike else []
-        return " ".join([*lines, *(f"{step.capitalize()}." for step in provenance.get("memory", ()))])
+        told = [*provenance.get("warnings", ()), *provenance.get("memory", ())]
+        return " ".join([*lines, *(f"{words[:1].upper()}{words[1:]}." for words in told)])
 
     @property
     def methods_to_run(self) -> tuple[str, ...]:

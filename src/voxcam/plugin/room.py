@@ -21,11 +21,13 @@ from voxcam.plugin.overlays import Overlays
 from voxcam.plugin.panels import DEVICES, ClassifierPanel, EvidencePanel, ScanPanel
 from voxcam.plugin.review import LABEL, Review
 from voxcam.plugin.running import Runner
+from voxcam.plugin.trust_dialog import TrustDialog
 
 if TYPE_CHECKING:
     import napari
 
     from voxcam.export.view import FigureOptions
+    from voxcam.model.trusted import Code
 
 _KEYS = {"A": 0, "C": 1, "S": 2}
 
@@ -108,11 +110,27 @@ class Room(QWidget):  # type: ignore[misc]
             self.open_layer()
 
     def choose_bundle(self, bundle: Path | None) -> None:
-        """Choose a bundle, or browse for one."""
+        """Choose a model, or browse for the folder of one."""
         if bundle is None:
             path = QFileDialog.getExistingDirectory(self, "Choose the folder of a MONAI bundle")
             bundle = Path(path) if path else self.review.bundle
         self.review.choose(bundle)
+
+    def choose_file(self) -> None:
+        """Browse for a model that is one file: a zipped bundle, weights stated beside, TorchScript."""
+        kinds = "Models (*.zip *.safetensors *.pt *.pth *.ckpt *.ts)"
+        path, _ = QFileDialog.getOpenFileName(self, "Choose a model", "", kinds)
+        self.review.choose(Path(path) if path else self.review.bundle)
+
+    def ask_trust(self, code: Code) -> None:
+        """Ask whether a model's code may run, and run it if so."""
+        self.dialog = TrustDialog(code, self)
+        self.dialog.trusted.connect(self._run_trusted)
+        self.dialog.open()
+
+    def _run_trusted(self, digest: str) -> None:
+        self.review.trust(digest)
+        self.runner.explain()
 
     def jump(self) -> None:
         """Step to the hottest slice of the chosen class, or of the hottest shown."""
@@ -194,6 +212,7 @@ class Room(QWidget):  # type: ignore[misc]
         scan.window_asked.connect(review.set_window)
         scan.plane_asked.connect(self.layers.show_plane)
         classifier.bundle_asked.connect(self.choose_bundle)
+        classifier.file_asked.connect(self.choose_file)
         classifier.device_asked.connect(lambda device: review.choose(review.bundle, device))
         classifier.run_asked.connect(self.runner.explain)
         classifier.cancel_asked.connect(review.cancel)
@@ -217,6 +236,7 @@ class Room(QWidget):  # type: ignore[misc]
         review.explanation_changed.connect(self._show_evidence)
         review.look_changed.connect(self._show_evidence)
         review.said.connect(self._say)
+        review.trust_asked.connect(self.ask_trust)
 
     def _bind_keys(self) -> None:
         for key, through in _KEYS.items():
@@ -294,5 +314,6 @@ def _closer(runner: Runner, review: Review) -> Any:
         for signal in ("study", "classifier", "explanation", "look", "window", "running"):
             getattr(review, f"{signal}_changed").disconnect()
         review.said.disconnect()
+        review.trust_asked.disconnect()
 
     return close

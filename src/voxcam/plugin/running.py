@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qtpy.QtCore import QObject, Signal
 
-from voxcam.errors import Cancelled, VoxcamError
+from voxcam.core.explanation import Explanation
+from voxcam.errors import Cancelled, UntrustedCodeError, VoxcamError
+from voxcam.model.waking import wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from voxcam.core.explanation import Explanation
     from voxcam.core.volume import Volume
     from voxcam.export.view import FigureOptions
     from voxcam.model.classifier import Classifier
+    from voxcam.model.trusted import Code
+    from voxcam.model.warm import Warm
     from voxcam.plugin.review import Review
 
     Progress = Callable[[int, int], None]
@@ -58,10 +61,17 @@ class Runner(QObject):  # type: ignore[misc]
             return
         layers = (review.asked_layer,) if review.asked_layer else None
         methods = review.methods_to_run
-        device, classifiers = review.device, self._classifiers
+        device, trusted, classifiers = review.device, review.trusted, self._classifiers
 
-        def job(progress: Progress) -> Explanation:
-            classifier = classifiers.load(bundle, device)
+        def job(progress: Progress) -> Explanation | Code:
+            wake(progress)
+            progress(0, 0)
+            try:
+                classifier = classifiers.load(
+                    bundle, device, trusted, lambda: self.closed or not self.review.wants(ticket)
+                )
+            except UntrustedCodeError as error:
+                return _code_that_would_run(bundle, error)
             progress(0, 0)
             return explain_study(
                 volume,
@@ -142,33 +152,54 @@ class Runner(QObject):  # type: ignore[misc]
         if self.review.finish_reading(ticket, opened.volume):
             self.review.know_series(opened.place, opened.series, opened.number)
 
-    def _finish_explaining(self, ticket: int, explanation: Explanation) -> None:
-        if self.review.finish(ticket, explanation):
+    def _finish_explaining(self, ticket: int, outcome: Explanation | Code) -> None:
+        if not isinstance(outcome, Explanation):
+            self.review.ask_trust(ticket, outcome)
+        elif self.review.finish(ticket, outcome):
             self.review.know_choices(self._classifiers.layers, self._classifiers.methods)
 
 
 class Classifiers:
-    """The classifier loaded last; loading one takes seconds."""
+    """The classifiers loaded last, kept warm, and what can be asked of the one in use."""
 
     def __init__(self) -> None:
         self.layers: tuple[str, ...] = ()
         self.methods: tuple[str, ...] = ()
-        self._key: tuple[Path, str] | None = None
-        self._loaded: Classifier | None = None
+        self._warm: Warm | None = None
+        self._used: Classifier | None = None
 
-    def load(self, bundle: Path, device: str) -> Classifier:
+    def load(self, bundle: Path, device: str, trusted: str, cancelled: Callable[[], bool]) -> Classifier:
         """Return the classifier in `bundle` on `device`."""
-        from voxcam.cam import FUSION, METHODS
-        from voxcam.model.loading import load_classifier
+        from voxcam.model.warm import Warm
 
-        if self._loaded is None or self._key != (bundle, device):
-            self._loaded, self._key = load_classifier(bundle, device), (bundle, device)
-            # A run is at the default layer and one other: methods that join several are for the command line.
-            self.methods = tuple(method for method in METHODS if method not in FUSION)
-            self.layers = (self._loaded.default_layer,)
+        self._warm = self._warm or Warm()
+        classifier = self._warm.load(bundle, device, cancelled, trust_code=trusted or False)
+        if classifier is not self._used:
+            self._used, self.methods, self.layers = classifier, _methods_of(classifier), ()
             with suppress(VoxcamError):  # the list is a convenience: without it the default layer is left
-                self.layers = tuple(layer.name for layer in self._loaded.layers())
-        return self._loaded
+                self.layers = tuple(layer.name for layer in classifier.layers())
+            self.layers = self.layers or tuple(filter(None, [classifier.default_layer]))
+        return classifier
+
+
+def _methods_of(classifier: Classifier) -> tuple[str, ...]:
+    """Return what can be asked of it; methods that join several layers are for the command line."""
+    from voxcam.cam import FUSION, METHODS, needs_layer
+
+    return tuple(
+        method
+        for method in METHODS
+        if method not in FUSION and not (classifier.is_opaque and needs_layer(method))
+    )
+
+
+def _code_that_would_run(bundle: Path, error: UntrustedCodeError) -> Code:
+    from voxcam.model.trusted import code_of
+
+    code = code_of(bundle)
+    if code is None or not code.would_run:
+        raise error
+    return code
 
 
 class Opened(NamedTuple):
@@ -202,8 +233,12 @@ def explain_study(
     announce: Callable[[str], object] | None = None,
 ) -> Explanation:
     """Return the explanation of all classes, at the default layer and those asked."""
+    from voxcam.cam import needs_layer
     from voxcam.explain import explain
 
+    if classifier.is_opaque:
+        methods = tuple(method for method in methods if not needs_layer(method)) or ("occlusion",)
+        layers = None
     asked = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
     return explain(volume, classifier, methods, None, asked, progress, announce=announce)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
+import yaml
 from bundles import DENSENET_3D, PREPROCESSING, write_bundle
 
 from voxcam.errors import ClassifierError, UntrustedCodeError
-from voxcam.model.bundle import read_bundle
+from voxcam.model.bundle import Section, read_bundle, target_of
 from voxcam.model.loading import load_classifier
 
 
@@ -76,50 +78,123 @@ def test_references_are_followed_and_circles_refused(tmp_path: Path) -> None:
         read_bundle(bundle).section("network_def")
 
 
-def _break(bundle: Path, what: str) -> Path:
-    configs = bundle / "configs"
-    match what:
-        case "nothing there":
-            return bundle / "elsewhere"
-        case "a file":
-            return configs / "metadata.json"
-        case "no metadata":
-            (configs / "metadata.json").unlink()
-        case "no configuration":
-            (configs / "inference.json").unlink()
-        case "no weights":
-            (bundle / "models" / "model.safetensors").unlink()
-        case "half a JSON":
-            (configs / "inference.json").write_text('{"network_def": ')
-        case "a JSON list":
-            (configs / "inference.json").write_text("[]")
-        case "nested without end":
-            (configs / "inference.json").write_text("[" * 100_000)
-        case "no text":
-            (configs / "metadata.json").write_bytes(b"\xff\xfe\x00\xd8")
+BROKEN = {
+    "nothing there": (lambda b: b / "elsewhere", "found nothing"),
+    "a file": (lambda b: b / "configs" / "metadata.json", "found a file"),
+    "no metadata": (lambda b: _without(b, "configs/metadata.json"), "no configs/metadata.json"),
+    "no configuration": (
+        lambda b: _without(b, "configs/inference.json"),
+        "no configs/inference.json or .yaml",
+    ),
+    "one for training alone": (
+        lambda b: _renamed(b, "configs/inference.json", "configs/train.json"),
+        "only one for training; no configs/inference.json",
+    ),
+    "no weights": (lambda b: _without(b, "models/model.safetensors"), "expected models/model.safetensors or"),
+    "weights of another form": (
+        lambda b: _renamed(b, "models/model.safetensors", "models/model.onnx"),
+        "models/model.onnx of the bundle is ONNX",
+    ),
+    "half a JSON": (lambda b: _written(b, "configs/inference.json", b'{"network_def": '), "line 1: expected"),
+    "a JSON list": (lambda b: _written(b, "configs/inference.json", b"[]"), "found a list"),
+    "nested without end": (lambda b: _written(b, "configs/inference.json", b'{"a":' + b"[" * 10**5), "deep"),
+    "no text": (lambda b: _written(b, "configs/metadata.json", b"\xff\xfe\x00\xd8"), "expected UTF-8 text"),
+    "no UTF-8 below": (lambda b: _written(b, "configs/metadata.json", b'{"a": 1,\n"b": "\xe9"}'), "line 2"),
+    "metadata that is not finite": (
+        lambda b: _written(b, "configs/metadata.json", b'{"a":\n[NaN]}'),
+        "metadata.json line 2 (a::0): expected a number, found nan",
+    ),
+    "JSON and YAML that disagree": (
+        lambda b: _written(b, "configs/inference.yaml", b"network_def: {_target_: ResNet}"),
+        "configs/inference.json and configs/inference.yaml disagree",
+    ),
+    "a key that reaches elsewhere": (
+        lambda b: _written(b, "configs/inference.json", b'{"network_def": {},\n"network_def#norm": 1}'),
+        "inference.json line 2 (network_def#norm): a key that reaches into another section",
+    ),
+    "a key that adds": (
+        lambda b: _written(b, "configs/inference.json", b'{"+preprocessing": []}'),
+        "reaches",
+    ),
+}
+
+
+def _without(bundle: Path, name: str) -> Path:
+    (bundle / name).unlink()
     return bundle
 
 
-@pytest.mark.parametrize(
-    "what",
-    [
-        "nothing there",
-        "a file",
-        "no metadata",
-        "no configuration",
-        "no weights",
-        "half a JSON",
-        "a JSON list",
-        "nested without end",
-        "no text",
-    ],
-)
+def _renamed(bundle: Path, name: str, to: str) -> Path:
+    (bundle / name).rename(bundle / to)
+    return bundle
+
+
+def _written(bundle: Path, name: str, data: bytes) -> Path:
+    (bundle / name).write_bytes(data)
+    return bundle
+
+
+@pytest.mark.parametrize("what", list(BROKEN))
 def test_a_broken_bundle_is_one_clear_line(tmp_path: Path, what: str) -> None:
-    place = _break(write_bundle(tmp_path / "bundle"), what)
+    change, match = BROKEN[what]
+    place = change(write_bundle(tmp_path / "bundle"))
     with pytest.raises(ClassifierError) as error:
         read_bundle(place)
+    assert match in str(error.value)
     assert "\n" not in str(error.value)
     assert str(tmp_path) not in str(error.value)
+
+
+def test_json_and_yaml_that_agree_are_one(tmp_path: Path) -> None:
+    place = write_bundle(tmp_path / "bundle")
+    config = place / "configs" / "inference.json"
+    (place / "configs" / "inference.yml").write_text(yaml.safe_dump(json.loads(config.read_text())))
+    both = read_bundle(place)
+    assert both.config_file.name == "inference.json"
+    config.unlink()
+    alone = read_bundle(place)
+    assert alone.network == both.network == DENSENET_3D
+    assert load_classifier(place, device="cpu").digests == alone.digests() != both.digests()
+
+
+def test_a_bundle_without_a_network_says_nothing_of_one(tmp_path: Path) -> None:
+    place = write_bundle(tmp_path / "bundle")
+    (place / "configs" / "inference.json").write_text("{}")
+    bundle = read_bundle(place)
+    assert (bundle.network, bundle.preprocessing, bundle.inferer, bundle.postprocessing) == (None,) * 4
+    assert (bundle.would_run, bundle.unused) == ((), ())
+    with pytest.raises(ClassifierError, match="expected a network"):
+        load_classifier(place, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["network", "net", "model"])
+def test_sections_are_found_by_other_usual_names(tmp_path: Path, name: str) -> None:
+    config = {name: DENSENET_3D, "transforms": PREPROCESSING["transforms"], "postprocess": PREPROCESSING}
+    place = write_bundle(tmp_path / "bundle")
+    (place / "configs" / "inference.json").write_text(json.dumps(config))
+    bundle = read_bundle(place)
+    assert bundle.network == DENSENET_3D
+    assert bundle.preprocessing == bundle.postprocessing == PREPROCESSING
+    assert bundle.preprocessing.where == "inference.json line 1 (transforms::0)"
+    assert bundle.unused == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["model.ts", "model.pt", "model.safetensors"], "model.safetensors"),
+        (["model.ts", "model.ckpt", "model.pth", "model.pt"], "model.pt"),
+        (["model.ts", "model.ckpt", "model.pth"], "model.pth"),
+        (["model.ts", "model.ckpt", "model.onnx"], "model.ckpt"),
+        (["model.ts", "model.onnx"], "model.ts"),
+    ],
+)
+def test_the_safest_weights_are_chosen(tmp_path: Path, names: list[str], chosen: str) -> None:
+    place = write_bundle(tmp_path / "bundle")
+    (place / "models" / "model.safetensors").unlink()
+    for name in names:
+        (place / "models" / name).write_bytes(b"x")
+    assert read_bundle(place).weights == place / "models" / chosen
 
 
 def test_any_change_of_weights_or_configuration_changes_the_fingerprint(tmp_path: Path) -> None:
@@ -144,3 +219,149 @@ def test_sections_that_nothing_reads_are_named_and_nothing_runs(tmp_path: Path) 
     )
     assert load_classifier(bundle, device="cpu").unused == ("evil",)
     assert not marker.exists()
+
+
+def test_the_fingerprint_is_what_it_has_always_been(tmp_path: Path) -> None:
+    """The formula in full: results made before are of the same classifier."""
+    place = write_bundle(tmp_path / "bundle")
+    files = {
+        "weights": "models/model.safetensors",
+        "config": "configs/inference.json",
+        "metadata": "configs/metadata.json",
+    }
+    digests = {name: hashlib.sha256((place / file).read_bytes()).hexdigest() for name, file in files.items()}
+    joined = "\n".join(f"{name} {digest}" for name, digest in digests.items())
+    expected = digests | {"fingerprint": hashlib.sha256(joined.encode()).hexdigest()}
+    assert read_bundle(place).digests() == expected
+
+
+def test_a_file_that_is_copied_from_counts(tmp_path: Path) -> None:
+    place = write_bundle(tmp_path / "bundle")
+    config = place / "configs" / "inference.json"
+    config.write_text(
+        json.dumps(json.loads(config.read_text()) | {"network_def": "%configs/nets.json::dense"})
+    )
+    (place / "configs" / "nets.json").write_text(json.dumps({"dense": DENSENET_3D}))
+    (place / "configs" / "other.json").write_text("{}")
+    before = read_bundle(place).digests()
+    assert set(before) == {"weights", "config", "metadata", "config nets.json", "fingerprint"}
+    (place / "configs" / "other.json").write_text('{"a": 1}')
+    assert read_bundle(place).digests() == before
+    (place / "configs" / "nets.json").write_text(json.dumps({"dense": DENSENET_3D | {"growth_rate": 8}}))
+    assert read_bundle(place).digests()["fingerprint"] != before["fingerprint"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["models/model.safetensors", "configs/inference.json", "configs/metadata.json", "configs/nets.json"],
+)
+def test_a_bundle_changed_between_check_and_use_is_noticed(tmp_path: Path, name: str) -> None:
+    place = write_bundle(tmp_path / "bundle")
+    config = place / "configs" / "inference.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"network_def": "%nets.json::dense"}))
+    (place / "configs" / "nets.json").write_text(json.dumps({"dense": DENSENET_3D}))
+    bundle = read_bundle(place)
+    network, digest = bundle.network, bundle.weights_sha256
+    assert digest == hashlib.sha256((place / "models" / "model.safetensors").read_bytes()).hexdigest()
+    assert bundle.unchanged()
+    (place / name).write_bytes((place / name).read_bytes() + b" ")
+    assert not bundle.unchanged()
+    assert bundle.network == network  # read once
+    assert bundle.weights_sha256 == digest
+    (place / name).unlink()
+    assert not bundle.unchanged()
+
+
+def test_the_digest_of_the_code_is_that_of_every_file(tmp_path: Path) -> None:
+    place = write_bundle(tmp_path / "bundle")
+    (place / "scripts").mkdir()
+    script = place / "scripts" / "net é.py"
+    script.write_text("x = 1\n")
+    listed = sorted((str(p.relative_to(place)).encode(), p) for p in place.rglob("*") if p.is_file())
+    lines = b"".join(
+        hashlib.sha256(p.read_bytes()).hexdigest().encode() + b"  " + name + b"\n" for name, p in listed
+    )
+    digest = read_bundle(place).code_digest()
+    assert digest == hashlib.sha256(lines).hexdigest()
+    script.write_text("x = 2\n")
+    assert read_bundle(place).code_digest() != digest
+    script.write_text("x = 1\n")
+    script.rename(script.with_name("net.py"))
+    assert read_bundle(place).code_digest() != digest
+
+
+def test_links_to_files_are_files_and_links_to_folders_take_no_trust(tmp_path: Path) -> None:
+    place = write_bundle(tmp_path / "bundle")
+    plain = read_bundle(place)
+    digests, code = plain.digests(), plain.code_digest()
+    for number, name in enumerate(("models/model.safetensors", "configs/inference.json")):
+        (place / name).rename(tmp_path / str(number))
+        (place / name).symlink_to(tmp_path / str(number))  # as the caches of model hubs have it
+    linked = read_bundle(place)
+    assert (linked.digests(), linked.code_digest()) == (digests, code)
+    (place / "scripts").symlink_to(tmp_path)
+    bundle = read_bundle(place)
+    assert bundle.network == DENSENET_3D
+    with pytest.raises(ClassifierError, match="a link to a folder"):
+        bundle.code_digest()
+    assert "a link to a folder" in bundle.also_holds[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("DenseNet", None),
+        ("monai.networks.nets.DenseNet", None),
+        ("DenseNet12", "the nearest it knows: DenseNet121, DenseNet"),
+        ("evil.DenseNet", "the nearest it knows: DenseNet"),
+        ("monaievil.DenseNet", "'monaievil.DenseNet' is not one"),
+        ("os.system", "it knows DenseNet, DenseNet121, ResNet and 2 more"),
+    ],
+)
+def test_a_target_is_one_of_the_list_or_named_with_the_nearest(
+    tmp_path: Path, target: str, message: str | None
+) -> None:
+    section = Section({"_target_": target, "a": 1}, "inference.json line 3 (network_def)")
+    known = {"DenseNet", "DenseNet121", "ResNet", "SENet154", "ViT"}
+    if message is None:
+        assert target_of(section, known, "network") == ("DenseNet", {"a": 1})
+        return
+    with pytest.raises(UntrustedCodeError) as refused:
+        target_of(section, known, "network")
+    assert str(refused.value).startswith(
+        f"inference.json line 3 (network_def): network {target!r} is not one"
+    )
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    (
+        "os.system~subprocess.run~builtins.eval~importlib.import_module~pickle.loads~torch.load~torch.hub.load~"
+        "scripts.net.DenseNet~monai.bundle.run~monai.apps.download_url~DenseNet.forward~.DenseNet~densenet~"
+        "monai~DenseNet;os~~ DenseNet~DenseNet\n~os.system('x') or DenseNet"
+    ).split("~"),
+)
+def test_no_other_target_is_one(target: str) -> None:
+    with pytest.raises(UntrustedCodeError) as refused:
+        target_of({"_target_": target}, {"DenseNet"}, "network")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_place_that_may_not_be_opened_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = write_bundle(tmp_path / "bundle")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(place))
+
+    for name, match in (("open", "configs/metadata.json of the bundle cannot be read"), ("stat", "opened")):
+        monkeypatch.setattr(Path, name, refuse)
+        with pytest.raises(ClassifierError, match=f"{match}: Permission denied|{match}") as refused:
+            read_bundle(place)
+        assert str(tmp_path) not in str(refused.value)
+
+
+@pytest.mark.parametrize("section", [None, [], "x", {}, {"_target_": 3}, {"_target_": ["DenseNet"]}])
+def test_a_section_without_a_target_is_one_line(section: object) -> None:
+    with pytest.raises(ClassifierError, match="expected a network with a '_target_'"):
+        target_of(section, {"DenseNet"}, "network")

@@ -128,6 +128,11 @@ def is_on_layer_grid(method: str) -> bool:
     return method in GRADIENT or (method in LAYER and method != "guided-grad-cam")
 
 
+def needs_layer(method: str) -> bool:
+    """Whether a method looks at a layer; the others ask the network as a whole."""
+    return method not in NETWORK
+
+
 def unit_of(method: str) -> str:
     """Return ``"logit"`` where a map is in logit units, else ``""``: a scale of the method's own."""
     return "" if method in OTHER_UNITS else "logit"

@@ -1,24 +1,34 @@
 """A MONAI bundle read as data: nothing that came with it runs.
 
 MONAI's own loader imports whatever ``_target_`` names and evaluates every ``$`` expression
-(GHSA-873f-pvrv-4x83 added a warning only). Here the configuration is plain JSON: references
-(``@key``) are followed, names are looked up in lists of ours, anything else is refused with the
-place that needs it.
+(GHSA-873f-pvrv-4x83 added a warning only). Here references are followed and expressions worked out
+within a small grammar, names are looked up in lists of ours, and anything else is refused with its
+file, line and place.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from voxcam.errors import ClassifierError, UntrustedCodeError
+from voxcam.model.bundle import contents
+from voxcam.model.bundle.archive import ArchiveFiles, is_archive
+from voxcam.model.bundle.digests import digests_of
+from voxcam.model.bundle.documents import DOCUMENT_BYTES, Document, in_short, read_document
+from voxcam.model.bundle.files import BundleFiles, FolderFiles
+from voxcam.model.bundle.references import Sources
+from voxcam.model.bundle.resolving import Resolver
+from voxcam.model.bundle.weights_file import find_weights
 
-CONFIG_LIMIT_BYTES = 10_000_000
-SECTIONS = ("network_def", "preprocessing", "inferer", "postprocessing")
-WEIGHTS = ("model.safetensors", "model.pt")
+if TYPE_CHECKING:
+    from voxcam.model.bundle.needs import Need
+
+CONFIGURATIONS = ("inference.json", "inference.yaml", "inference.yml")
+METADATA = "metadata.json"
+_NAME_LETTERS = 120
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,30 +37,39 @@ class Bundle:
 
     Parameters
     ----------
-    folder
-        Where it lies.
-    metadata
-        ``configs/metadata.json``.
-    config
-        ``configs/inference.json``, references unresolved.
+    files
+        Where they lie; holds the private copy of the weights of an archive.
+    metadata_file, config_file
+        ``configs/metadata.json``, and ``configs/inference.json`` or ``.yaml``, read once.
     weights
-        ``models/model.safetensors`` or ``models/model.pt``.
+        The file of the weights: ``model.safetensors``, ``model.pt``, ...; see `weights_file`.
     """
 
-    folder: Path
-    metadata: dict[str, Any]
-    config: dict[str, Any]
+    files: BundleFiles
+    metadata_file: Document
+    config_file: Document
     weights: Path
+    _copied_from: dict[str, Document] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """``configs/metadata.json``."""
+        return self.metadata_file.content
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """``configs/inference.json``, references unresolved."""
+        return self.config_file.content
 
     @property
     def name(self) -> str:
-        """The name it gives itself."""
-        return str(self.metadata.get("name") or "unnamed")
+        """The name it gives itself, in short."""
+        return in_short(str(self.metadata.get("name") or "unnamed"), _NAME_LETTERS)
 
     @property
     def version(self) -> str:
         """The version it gives itself, or ""."""
-        return str(self.metadata.get("version", ""))
+        return in_short(str(self.metadata.get("version", "")), _NAME_LETTERS)
 
     @property
     def stated(self) -> dict[str, Any]:
@@ -58,151 +77,165 @@ class Bundle:
         stated = self.metadata.get("voxcam", {})
         return stated if isinstance(stated, dict) else {}
 
+    @property
+    def network(self) -> Any:
+        """Its network, resolved; None if there is none. Raises as `section`."""
+        return self._of(contents.NETWORK)
+
+    @property
+    def preprocessing(self) -> Any:
+        """Its preprocessing, resolved; a plain list of transforms becomes a Compose. Raises as `section`."""
+        return contents.composed(self._of(contents.PREPROCESSING))
+
+    @property
+    def inferer(self) -> Any:
+        """Its inferer, resolved; None if there is none. Raises as `section`."""
+        return self._of(contents.INFERER)
+
+    @property
+    def postprocessing(self) -> Any:
+        """Its postprocessing, resolved; a plain list of transforms becomes a Compose. Raises as `section`."""
+        return contents.composed(self._of(contents.POSTPROCESSING))
+
     def section(self, key: str) -> Any:
-        """Return a section of the configuration with references followed; None if there is none.
+        """Return a section of the configuration as plain data; None if there is none.
+
+        References are followed, macros copied and expressions worked out. Dicts are `Section`: they
+        know where they are written.
 
         Raises
         ------
         UntrustedCodeError
-            If it holds an expression (``$``), which only running it could resolve.
+            If it holds something that only running it could resolve.
         ClassifierError
             If a reference leads nowhere or in a circle.
         """
-        return self._resolved(self.config[key], key, ()) if key in self.config else None
+
+        def refuse(need: Need) -> NoReturn:
+            raise UntrustedCodeError(
+                f"bundle {self.name!r} would run code: {need}; VoxCAM reads bundles without running them: "
+                f"write the value out in {need.file}"
+            )
+
+        return Resolver(self._sources, refuse).resolved(key) if key in self.config else None
+
+    @property
+    def would_run(self) -> tuple[Need, ...]:
+        """All that loading it could only learn by running its code; empty if it loads without trust."""
+        return contents.needs(self.config_file, self._sources, self.weights.name)
+
+    @property
+    def also_holds(self) -> tuple[str, ...]:
+        """Code that lies in it and that MONAI would run, in words with counts: scripts, imports, ..."""
+        return contents.code(self.files, self.config, self.unused)
 
     @property
     def unused(self) -> tuple[str, ...]:
         """Sections of the configuration that are neither read nor run, nor referred to by one that is."""
-        read: set[str] = set()
-        waiting = [key for key in SECTIONS if key in self.config]
-        while waiting:
-            key = waiting.pop()
-            if key not in read:
-                read.add(key)
-                text = json.dumps(self.config[key])
-                waiting += [other for other in self.config if f'"@{other}' in text]
-        return tuple(key for key in self.config if key not in read)
+        return contents.unused(self.config, self._sources)
 
     def digests(self) -> dict[str, str]:
-        """Return the SHA-256 of the weights and of both configuration files, and "fingerprint" over them."""
-        parts = {
-            "weights": self.weights,
-            "config": self.folder / "configs" / "inference.json",
-            "metadata": self.folder / "configs" / "metadata.json",
-        }
-        digests = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in parts.items()}
-        joined = "\n".join(f"{name} {digest}" for name, digest in digests.items())
-        return digests | {"fingerprint": hashlib.sha256(joined.encode()).hexdigest()}
+        """Return the SHA-256 of the weights and of the configuration files, and "fingerprint" over them.
 
-    def _resolved(self, value: Any, place: str, seen: tuple[str, ...]) -> Any:
-        if isinstance(value, dict):
-            self._refuse_directives(value, place)
-            return {key: self._resolved(v, f"{place}::{key}", seen) for key, v in value.items()}
-        if isinstance(value, list):
-            return [self._resolved(v, f"{place}::{n}", seen) for n, v in enumerate(value)]
-        if isinstance(value, str) and value[:1] in "$%" and value:
-            what = "an expression" if value[0] == "$" else "a macro"
-            raise UntrustedCodeError(
-                f"bundle {self.name!r} would run code: {place} is {what} ({value[:60]!r}); "
-                "VoxCAM reads bundles without running them: write the value out in inference.json"
+        The configuration is hashed as it was read, the weights as they are now. Files of ``configs``
+        that the sections copy from (``%other.json``) count too.
+        """
+        contents.needs(self.config_file, self._sources, self.weights.name)  # meets the files copied from
+        documents = {"config": self.config_file, "metadata": self.metadata_file}
+        copied = {f"config {name}": document for name, document in sorted(self._copied_from.items())}
+        return digests_of(self.weights, documents | copied)
+
+    def code_digest(self) -> str:
+        """Return one SHA-256 over the names and contents of all its files: what a person trusts."""
+        return self.files.code_digest()
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """SHA-256 of the weights when first asked for: ask before loading them."""
+        return digests_of(self.weights, {})["weights"]
+
+    def unchanged(self) -> bool:
+        """Whether the files still hold what was read: ask when the weights are loaded."""
+        read = [self.metadata_file, self.config_file, *self._copied_from.values()]
+        try:
+            return self.weights_sha256 == digests_of(self.weights, {})["weights"] and all(
+                self.files.read(f"configs/{document.name}", DOCUMENT_BYTES) == document.data
+                for document in read
             )
-        if isinstance(value, str) and value.startswith("@"):
-            return self._followed(value[1:], place, seen)
-        return value
+        except ClassifierError:  # not there any more
+            return False
 
-    def _refuse_directives(self, value: dict[str, Any], place: str) -> None:
-        for key in ("_requires_", "_mode_", "_wrapper_", "_desc_call_"):
-            if key in value:
-                raise UntrustedCodeError(
-                    f"bundle {self.name!r} would run code: {place} has {key!r}; remove it from inference.json"
-                )
+    @property
+    def _sources(self) -> Sources:
+        return Sources(self.config_file, self.metadata_file, self._other)
 
-    def _followed(self, reference: str, place: str, seen: tuple[str, ...]) -> Any:
-        if reference in seen:
-            raise ClassifierError(f"bundle {self.name!r}: {place} refers to itself through @{reference}")
-        found: Any = self.config
-        for part in reference.replace("#", "::").split("::"):
-            try:
-                found = found[int(part)] if isinstance(found, list) else found[part]
-            except (KeyError, IndexError, ValueError, TypeError):
-                raise ClassifierError(
-                    f"bundle {self.name!r}: {place} refers to @{reference}, which is not in inference.json"
-                ) from None
-        return self._resolved(found, reference, (*seen, reference))
+    def _other(self, name: str) -> Document | None:
+        """Return another file of ``configs``, read once."""
+        if name == self.config_file.name:
+            return self.config_file
+        if name not in self._copied_from:
+            document = _document(self.files, name) if self.files.lies_within(f"configs/{name}") else None
+            if document is None:
+                return None
+            self._copied_from[name] = document
+        return self._copied_from[name]
+
+    def _of(self, names: tuple[str, ...]) -> Any:
+        key = contents.first_of(names, self.config)
+        return None if key is None else self.section(key)
 
 
 def read_bundle(place: str | Path) -> Bundle:
-    """Read a bundle's folder.
+    """Read a bundle: a folder, or a zip archive of one.
 
     Parameters
     ----------
     place
-        A folder with ``configs/metadata.json``, ``configs/inference.json`` and ``models/model.safetensors``
-        (or ``model.pt``), as in MONAI's bundle specification.
+        Holds ``configs/metadata.json``, ``configs/inference.json`` (or ``.yaml``) and
+        ``models/model.safetensors`` (or ``model.pt``), as in MONAI's bundle specification; an archive
+        holds them at its top or in one folder.
 
     Raises
     ------
     ClassifierError
         If a file is missing or is not what it should be.
     """
-    folder = Path(place)
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise ClassifierError(f"expected the folder of a MONAI bundle, found {found}")
-    configs = folder / "configs"
-    return Bundle(
-        folder,
-        _json(configs / "metadata.json"),
-        _json(configs / "inference.json"),
-        _weights(folder / "models"),
-    )
+    files = _files(Path(place))
+    metadata = _document(files, METADATA)
+    if metadata is None:
+        raise ClassifierError(f"this is no MONAI bundle: it has no configs/{METADATA}")
+    contents.check_metadata(metadata)
+    return Bundle(files, metadata, _configuration(files), find_weights(files))
 
 
-def target_of(section: Any, allowed: Any, what: str) -> tuple[str, dict[str, Any]]:
-    """Return the name and the arguments of a ``_target_`` section, if the name is on the list.
-
-    Parameters
-    ----------
-    allowed
-        Names without their module: ``DenseNet``, not ``monai.networks.nets.DenseNet``.
-    what
-        What it should be, for the message: "network", "transform", ...
-
-    Raises
-    ------
-    UntrustedCodeError
-        If the name is not on the list: importing it could run anything.
-    """
-    if not isinstance(section, dict) or not isinstance(section.get("_target_"), str):
-        raise ClassifierError(
-            f"expected a {what} with a '_target_' in inference.json, found {str(section)[:60]!r}"
-        )
-    target = section["_target_"]
-    module, _, name = target.rpartition(".")
-    if name not in allowed or (module and not module.startswith("monai.")):
-        raise UntrustedCodeError(
-            f"{what} {target!r} is not one VoxCAM knows to be safe; it knows {', '.join(sorted(allowed))}"
-        )
-    return name, {key: value for key, value in section.items() if key != "_target_"}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        hint = " (YAML is not read yet)" if path.with_suffix(".yaml").exists() else ""
-        raise ClassifierError(f"the folder is no MONAI bundle: it has no configs/{path.name}{hint}")
-    if path.stat().st_size > CONFIG_LIMIT_BYTES:
-        raise ClassifierError(f"configs/{path.name} is over {CONFIG_LIMIT_BYTES:,} bytes")
+def _files(place: Path) -> BundleFiles:
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise ClassifierError(f"configs/{path.name} is not JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise ClassifierError(f"configs/{path.name} is not a JSON object")
-    return document
+        if place.is_dir():
+            return FolderFiles(place)
+        if place.is_file() and is_archive(place):
+            return ArchiveFiles(place)
+        found = "a file" if place.exists() else "nothing"
+    except OSError as error:
+        raise ClassifierError(f"the bundle cannot be opened: {error.strerror}") from None
+    raise ClassifierError(f"expected the folder of a MONAI bundle or a zip archive of one, found {found}")
 
 
-def _weights(models: Path) -> Path:
-    for name in WEIGHTS:
-        if (models / name).is_file():
-            return models / name
-    raise ClassifierError(f"the bundle has no weights: expected models/{' or models/'.join(WEIGHTS)}")
+def _configuration(files: BundleFiles) -> Document:
+    """Return the configuration; several forms of it must say the same."""
+    found = [document for name in CONFIGURATIONS if (document := _document(files, name))]
+    if not found:
+        has_train = any(files.has(f"configs/train.{ending}") for ending in ("json", "yaml", "yml"))
+        but = "only one for training; " if has_train else ""
+        raise ClassifierError(
+            f"this is no MONAI bundle to classify with: it has {but}no configs/inference.json or .yaml"
+        )
+    for other in found[1:]:
+        if other.content != found[0].content:
+            raise ClassifierError(f"configs/{found[0].name} and configs/{other.name} disagree: remove one")
+    contents.check_keys(found[0])
+    return found[0]
+
+
+def _document(files: BundleFiles, name: str) -> Document | None:
+    data = files.read(f"configs/{name}", DOCUMENT_BYTES)
+    return None if data is None else read_document(name, data)

@@ -2,48 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from voxcam.core.geometry import LETTERS, Geometry
+from voxcam.core.geometry import Geometry
 from voxcam.errors import ClassifierError
-from voxcam.model.bundle import target_of
 from voxcam.model.metatensor import as_metatensor
+from voxcam.model.preprocessing.slices import Slices, written_for_volumes
+from voxcam.model.preprocessing.transforms import Step, built, run
+from voxcam.model.preprocessing.written import joined, written_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from voxcam.core.volume import Volume
-
-# Of monai.transforms, without the "d" of the dictionary form: deterministic, plain arguments, affine kept.
-TRANSFORMS = frozenset(
-    [
-        "BorderPad",
-        "CenterScaleCrop",
-        "CenterSpatialCrop",
-        "ClipIntensityPercentiles",
-        "CropForeground",
-        "DivisiblePad",
-        "GaussianSmooth",
-        "HistogramNormalize",
-        "NormalizeIntensity",
-        "Orientation",
-        "Resize",
-        "ResizeWithPadOrCrop",
-        "ScaleIntensity",
-        "ScaleIntensityRange",
-        "ScaleIntensityRangePercentiles",
-        "Spacing",
-        "SpatialCrop",
-        "SpatialPad",
-        "ThresholdIntensity",
-    ]
-)
-# What our own reader has done already.
-READING = frozenset(["LoadImage", "EnsureChannelFirst", "AddChannel", "EnsureType", "ToTensor", "CastToType"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +34,13 @@ class Prepared:
         Shape (channels, i, j, k), float32.
     geometry
         Where its voxels lie.
+    unfollowed
+        Steps, in words, after which that is not known: `geometry` is then the box before them, cut anew.
     """
 
     image: torch.Tensor
     geometry: Geometry
+    unfollowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +52,19 @@ class Preprocessing:
     steps
         What each does, in words for the provenance.
     transforms
-        MONAI transforms on a channel-first MetaTensor.
+        The same, ready to run.
+    flat_axis
+        Axis along which slices lie that are prepared as 2D images; None where volumes are prepared whole.
     """
 
     steps: tuple[str, ...]
-    transforms: tuple[Callable[[Any], Any], ...]
+    transforms: tuple[Step, ...]
+    flat_axis: int | None = None
+
+    @property
+    def per_slice(self) -> bool:
+        """Whether it is written for 2D images, and done to every slice by itself."""
+        return self.flat_axis is not None
 
     def __call__(self, volume: Volume) -> Prepared:
         """Return `volume` as the network wants it.
@@ -85,64 +74,75 @@ class Preprocessing:
         ClassifierError
             If the volume has more than one moment in time, is not finite, or a step fails on it.
         """
-        image: Any = as_metatensor(volume)
-        if not torch.isfinite(image).all():
+        image: Any = as_metatensor(volume).as_tensor()
+        if not _is_finite(image):
             raise ClassifierError(
                 "the volume holds values that are not finite: the classifier would answer NaN"
             )
-        for step, transform in zip(self.steps, self.transforms, strict=True):
-            try:
-                image = transform(image)
-            except Exception as error:
-                reason = " ".join(str(error).split())[:200]
-                raise ClassifierError(f"preprocessing step {step} failed on this volume: {reason}") from error
-        return _prepared(image, volume)
+        way = self._as_slices if self.flat_axis is not None else self._as_volume
+        prepared = way(image, volume.geometry)
+        if not _is_finite(prepared.image):
+            raise ClassifierError("the preprocessing makes values that are not finite of this volume")
+        return prepared
+
+    def _as_volume(self, image: torch.Tensor, geometry: Geometry) -> Prepared:
+        unfollowed = []
+        for step in self.transforms:
+            image, found = run(step, image, geometry.affine)
+            geometry = _moved(geometry, found, image.shape[1:], step)
+            unfollowed += [] if found is not None else [step.words]
+        return Prepared(image.contiguous(), geometry, tuple(unfollowed))
+
+    def _as_slices(self, image: torch.Tensor, geometry: Geometry) -> Prepared:
+        unfollowed = []
+        slices = Slices(image, geometry, int(self.flat_axis or 0))
+        for step in self.transforms:
+            found = slices.run(step)
+            geometry = _moved(geometry, found, slices.shape, step)
+            unfollowed += [] if found is not None else [step.words]
+        return Prepared(slices.stacked(), geometry, tuple(unfollowed))
 
 
-def build_preprocessing(section: Any) -> Preprocessing:
+def build_preprocessing(section: Any, rank: int = 3, slices_along: int | None = None) -> Preprocessing:
     """Return the preprocessing of a bundle's ``preprocessing`` section; no section, no steps.
+
+    Parameters
+    ----------
+    rank
+        Spatial axes of the network's input, 2 or 3. With 2, a section none of whose arguments speaks of three
+        axes is written for 2D images: every slice of a volume is prepared as one.
+    slices_along
+        Axis of the volume along which those slices lie; None is the third.
 
     Raises
     ------
     UntrustedCodeError
-        If it names anything but a transform on the list.
+        If it names anything but a transform of MONAI, or one that would run code.
     ClassifierError
-        If a transform's arguments do not fit.
+        If a transform is refused, or its arguments do not fit.
     """
-    if section is None:
-        return Preprocessing((), ())
-    _, compose = target_of(section, {"Compose"}, "preprocessing")
-    transforms, steps = [], []
-    for entry in compose.get("transforms", []):
-        name, arguments = target_of(entry, _names(), "transform")
-        array_name = name if name in TRANSFORMS | READING else name[:-1]
-        if array_name in READING:
-            continue
-        arguments.pop("keys", None)
-        steps.append(f"{array_name}({', '.join(f'{k}={v}' for k, v in arguments.items())})")
-        transforms.append(_built(array_name, arguments))
-    return Preprocessing(tuple(steps), tuple(transforms))
+    written = joined(written_steps(section))
+    steps = tuple(built(step) for step in written)
+    flat_axis = None
+    if rank == 2 and not written_for_volumes(written):
+        flat_axis = 2 if slices_along is None else slices_along
+    return Preprocessing(tuple(step.words for step in steps), steps, flat_axis)
 
 
-def _names() -> frozenset[str]:
-    both = TRANSFORMS | READING
-    return both | {f"{name}d" for name in both}
+def _is_finite(image: torch.Tensor) -> bool:
+    # One NaN or infinity makes the sum so, and in float64 no sum of float32 runs over.
+    return math.isfinite(float(image.sum(dtype=torch.float64)))
 
 
-def _built(name: str, arguments: dict[str, Any]) -> Callable[[Any], Any]:
-    import monai.transforms
-
-    if name == "Orientation":  # letters are of our RAS world, whatever MONAI's default becomes
-        arguments.setdefault("labels", LETTERS)
-    try:
-        built: Callable[[Any], Any] = getattr(monai.transforms, name)(**arguments)
-    except Exception as error:
-        raise ClassifierError(f"transform {name} cannot be built from {arguments}: {error}") from error
-    return built
-
-
-def _prepared(image: Any, volume: Volume) -> Prepared:
-    affine = np.asarray(image.affine, dtype=np.float64)
-    shape = tuple(int(n) for n in image.shape[1:])
-    geometry = Geometry((shape[0], shape[1], shape[2]), affine, volume.geometry.frame)
-    return Prepared(image.as_tensor().to(torch.float32).contiguous(), geometry)
+def _moved(
+    geometry: Geometry, found: NDArray[np.float64] | None, shape: Sequence[int], step: Step
+) -> Geometry:
+    """Return the grid after a step; one that could not be followed is taken to cut the same box anew."""
+    if len(shape) != 3 or min(shape) < 1:
+        raise ClassifierError(
+            f"preprocessing step {step.words} makes {tuple(shape)} voxels of {geometry.shape}: "
+            "expected three axes"
+        )
+    if found is None:
+        return geometry.coarsened(shape)
+    return Geometry((int(shape[0]), int(shape[1]), int(shape[2])), geometry.affine @ found, geometry.frame)

@@ -1,58 +1,42 @@
-"""Weights out of a file, into a network: safetensors, or ``.pt`` with ``weights_only=True`` and no fallback."""
+"""Weights out of a file, into a network: all of them or none, and nothing runs."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from voxcam.errors import ClassifierError
+from voxcam.model.weights.checkpoints import read_checkpoint
+from voxcam.model.weights.fitting import fit_weights
+from voxcam.model.weights.refusals import shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from torch import nn
 
 
-def load_weights(network: nn.Module, path: Path) -> None:
-    """Load a state dict from safetensors, or from ``.pt`` with ``weights_only=True`` and no fallback.
+def load_weights(
+    network: nn.Module,
+    path: str | Path,
+    expected: str | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[str, ...]:
+    """Read a file of weights as `read_checkpoint` does and put them into a network as `fit_weights` does.
+
+    Returns
+    -------
+        What was chosen and converted on the way, a line each.
 
     Raises
     ------
     ClassifierError
-        If the file is damaged, would run code, does not fit the network, or holds NaN or infinity.
+        If the file would run code, is damaged, or does not fit the network, which then is as it was.
+    Cancelled
+        If `cancelled` returned True.
     """
-    state = _state(path)
+    checkpoint = read_checkpoint(path, expected, cancelled)
     try:
-        network.load_state_dict(state)
-    except RuntimeError as error:
-        raise ClassifierError(f"{path.name} does not fit the network: {_line(error)}") from None
-    odd = [name for name, tensor in state.items() if not bool(torch.isfinite(tensor.float()).all())]
-    if odd:
-        raise ClassifierError(f"{path.name} holds numbers that are not finite, in {odd[0]!r}: it is damaged")
-
-
-def _state(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ClassifierError(
-            f"{path.name} cannot be read as weights alone ({type(error).__name__}): it is damaged or holds "
-            "more than weights; save the state dict as model.safetensors"
-        ) from None
-    # Trainers often save {"state_dict": ...} or {"model": ...}.
-    for key in ("state_dict", "model", "network"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ClassifierError(f"{path.name} holds no state dict")
-    return state
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:197] + "..."
+        return (*checkpoint.notes, *fit_weights(network, checkpoint.state))
+    except ClassifierError as error:
+        raise ClassifierError(f"{shown(Path(path).name)}: {error}") from None

@@ -1,0 +1,56 @@
+"""The question whether a model's own code may run: what would run, and of which digest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from voxcam.model.trusted import Code
+
+_ASKED = (
+    "Loading this model runs code that came with it. Nothing has run yet. Code can read and send any file "
+    "of yours: trust it only if you know where it comes from."
+)
+
+
+class TrustDialog(QDialog):  # type: ignore[misc]
+    """Ask whether code may run. Nothing is chosen beforehand, and closing it means no."""
+
+    trusted = Signal(str)  # "sha256:..."
+
+    def __init__(self, code: Code, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Run code that came with a model?")
+        self.digest = f"sha256:{code.digest}"
+        column = QVBoxLayout(self)
+        asked = QLabel(f"<b>{code.name}</b><br><br>{_ASKED}")
+        asked.setTextFormat(Qt.RichText)
+        asked.setWordWrap(True)
+        column.addWidget(asked)
+        self.listing = QPlainTextEdit(listing(code))
+        self.listing.setReadOnly(True)
+        self.listing.setLineWrapMode(QPlainTextEdit.NoWrap)
+        column.addWidget(self.listing, 1)
+        self.buttons = QDialogButtonBox()
+        refuse = self.buttons.addButton("Do not run it", QDialogButtonBox.RejectRole)
+        self.buttons.addButton("Trust this code and run it", QDialogButtonBox.AcceptRole)
+        refuse.setDefault(True)
+        refuse.setFocus()
+        self.buttons.rejected.connect(self.reject)
+        self.buttons.accepted.connect(self._trust)
+        column.addWidget(self.buttons)
+        self.resize(680, 420)
+
+    def _trust(self) -> None:
+        self.trusted.emit(self.digest)
+        self.accept()
+
+
+def listing(code: Code) -> str:
+    """Return what would run, a place a line, and the digest that is trusted."""
+    lines = [str(need) for need in code.would_run]
+    lines += [f"it also holds {words}" for words in code.also_holds]
+    return "\n".join([*lines, "", f"trusted is exactly this, and remembered: sha256:{code.digest}"])
