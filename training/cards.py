@@ -27,13 +27,13 @@ def filled(text: str, figures: dict[str, Any]) -> str:
 
 def found(figures: Any, path: Sequence[str]) -> Any:
     """Return the figure at a path."""
-    if not path:
-        return figures
-    if path[0] == "*":
-        return [found(one, path[1:]) for one in figures]
-    if path[0] not in figures:
-        raise KeyError(f"the model card asks for a figure that is not there: {'.'.join(path)}")
-    return found(figures[path[0]], path[1:])
+    for number, step in enumerate(path):
+        if step == "*":
+            return [found(one, path[number + 1 :]) for one in figures]
+        if step not in figures:
+            raise KeyError(f"the model card asks for a figure that is not there: {'.'.join(path)}")
+        figures = figures[step]
+    return figures
 
 
 def shown(figure: Any) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import torch
@@ -20,7 +23,7 @@ from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -43,7 +46,15 @@ def load_with(bundle: Path, weights: Path) -> Classifier:
         other = Path(scratch) / bundle.name
         shutil.copytree(bundle, other)
         shutil.copyfile(weights, other / WEIGHTS)
-        return load(other)
+        with unremembered():
+            return load(other)
+
+
+@contextmanager
+def unremembered() -> Iterator[None]:
+    """Load what goes by a bundle's name without the user's register of known weights learning of it."""
+    with mock.patch.dict(os.environ, {"VOXCAM_MODELS": "off"}):
+        yield
 
 
 def load_untrained(bundle: Path, seed: int) -> Classifier:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit
 
+from training import cards, reading
 from training.calibration import calibration, calibration_error, fit_temperature, losses
 from training.counts import confusion, wilson
 from training.curve import Curve, betters, chosen_round, interval
 from training.roc import auc, delong, over_clusters
+
+BUNDLE = Path(__file__).parents[2] / "sample_scans" / "models" / "ct_organs_2d"
 
 SCORES = st.lists(st.integers(0, 6), min_size=2, max_size=12)
 
@@ -149,3 +154,34 @@ def test_the_curve_is_written_a_row_an_epoch(tmp_path: Path) -> None:
     rows = list(csv.DictReader((tmp_path / "training_curve.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
     assert (float(rows[0]["validation_loss"]), float(rows[0]["held_out_high"])) == (0.5, 1.0)
+
+
+def test_a_card_shows_figures_with_their_intervals_and_refuses_to_leave_a_gap() -> None:
+    figures = {"a": {"value": 0.5, "low": 0.25, "high": None}, "b": [{"c": 1}, {"c": None}], "d": 0.12345}
+    figures["a"]["high"] = 0.75
+    assert cards.filled("{a} {b.*.c} {d} {a.low}", figures) == "0.5 (0.25 to 0.75) 1, - 0.123 0.25"
+    with pytest.raises(KeyError, match="a.middle"):
+        cards.filled("{a.middle}", figures)
+    assert cards.table(("x", "y"), [("1", "2")]) == "| x | y |\n|---|---|\n| 1 | 2 |"
+
+
+def test_figures_go_into_a_bundle_and_leave_the_rest_of_it_alone(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLE, tmp_path / "bundle")
+    place = tmp_path / "bundle" / "configs" / "metadata.json"
+    before = json.loads(place.read_text())
+    cards.write(tmp_path / "bundle", "the card", {"auc": 0.5})
+    assert json.loads(place.read_text()) == before | {"eval_metrics": {"auc": 0.5}}
+    assert (tmp_path / "bundle" / "docs" / "README.md").read_text() == "the card"
+
+
+def test_trying_other_weights_leaves_the_users_register_of_known_models_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the shipped weights would be refused afterwards, as not those seen before."""
+    monkeypatch.setenv("VOXCAM_MODELS", str(tmp_path / "register"))
+    drawn = reading.load_untrained(BUNDLE, 0)
+    assert not (tmp_path / "register").exists()
+    shipped = reading.load(BUNDLE)
+    assert (tmp_path / "register" / "models.json").exists(), "a load in the open is remembered"
+    first, second = (next(one.network.parameters()) for one in (drawn, shipped))
+    assert not np.array_equal(first.numpy(force=True), second.numpy(force=True))

@@ -104,6 +104,8 @@ def _of_bundle(place: Path, cancelled: Callable[[], bool] | None) -> Parts:
     section, steps, inferer = bundle.network, bundle.preprocessing, bundle.inferer
     network, digests = build_network(section), bundle.digests()
     notes = load_weights(network, bundle.weights, digests["weights"], cancelled)
+    if not bundle.unchanged():
+        raise ClassifierError(f"the files of {bundle.name!r} changed while they were read: load it again")
     return Parts(
         network=network,
         statement=read_statement(bundle.metadata, bundle.postprocessing, beside.stated),

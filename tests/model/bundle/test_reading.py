@@ -239,14 +239,19 @@ def test_a_file_that_is_copied_from_counts(tmp_path: Path) -> None:
     place = write_bundle(tmp_path / "bundle")
     config = place / "configs" / "inference.json"
     config.write_text(
-        json.dumps(json.loads(config.read_text()) | {"network_def": "%configs/nets.json::dense"})
+        json.dumps(
+            json.loads(config.read_text())
+            | {"network_def": "%configs/nets.json::dense", "elsewhere": "%other.json"}
+        )
     )
     (place / "configs" / "nets.json").write_text(json.dumps({"dense": DENSENET_3D}))
     (place / "configs" / "other.json").write_text("{}")
     before = read_bundle(place).digests()
     assert set(before) == {"weights", "config", "metadata", "config nets.json", "fingerprint"}
     (place / "configs" / "other.json").write_text('{"a": 1}')
-    assert read_bundle(place).digests() == before
+    again = read_bundle(place)
+    assert again.section("elsewhere") == {"a": 1}  # a section that is not read
+    assert again.digests() == before
     (place / "configs" / "nets.json").write_text(json.dumps({"dense": DENSENET_3D | {"growth_rate": 8}}))
     assert read_bundle(place).digests()["fingerprint"] != before["fingerprint"]
 

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 import torch
 from bundles import DENSENET_2D, DENSENET_3D
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
-from tests.model.networks.sections import small_section
+from tests.model.networks.sections import SMALL, small_section
 from voxcam.errors import ClassifierError
 from voxcam.model.networks import build_network, input_channels, spatial_rank, stated_size
 from voxcam.model.networks.bounds import TooLargeError, refuse_unless_bounded
+from voxcam.model.networks.catalogue import CATALOGUE
 
 
 def test_arguments_that_do_not_fit_are_one_clear_line() -> None:
@@ -148,6 +151,20 @@ def test_arguments_are_plain_values(odd: Any) -> None:
         assert len(str(caught.value).splitlines()) == 1
 
 
+def test_nesting_and_length_have_bounds() -> None:
+    deep: Any = 1
+    for _ in range(100_000):
+        deep = [deep]
+    for long in (deep, list(range(10_001))):
+        with pytest.raises(ClassifierError, match="nested too deep or too long"):
+            build_network(DENSENET_3D | {"block_config": long})
+    with pytest.raises(ClassifierError, match="found a list without"):
+        build_network(deep)
+    with pytest.raises(ClassifierError, match="2 or 3 spatial axes") as caught:
+        build_network(DENSENET_3D | {"spatial_dims": list(range(9_000))})
+    assert len(str(caught.value)) < 250
+
+
 @pytest.mark.parametrize("rank", [1, 0, -1, 4, 3.0, True, None, "3", [3], 10**9])
 def test_a_network_has_two_or_three_spatial_axes(rank: Any) -> None:
     """MONAI takes 0 for 3 (it looks at the end of a tuple)."""
@@ -179,6 +196,38 @@ def test_what_would_be_no_classifier_is_refused(name: str, changes: dict[str, An
         del section["classification"]
         with pytest.raises(ClassifierError, match="found nothing"):
             build_network(section)
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 40)
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["relu", "batch", "instance", "", "conv", "perceptron", "B", "basic", "$1", "@x"])
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+FUZZED = ["Classifier", "DenseNet", "DenseNet121", "EfficientNet", "ResNet", "TorchVisionFCModel", "ViT"]
+
+
+@given(data=st.data(), name=st.sampled_from(FUZZED))
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_any_section_is_a_network_or_one_line(data: st.DataObject, name: str) -> None:
+    entry = CATALOGUE[name]
+    section = small_section(name, 2) if name in SMALL else {"_target_": name, "model_name": "resnet18"}
+    for key in data.draw(st.sets(st.sampled_from([*entry.positional, *entry.keywords]), max_size=2)):
+        section[key] = data.draw(values)
+    try:
+        network: nn.Module | None = build_network(section)
+        why = ""
+    except ClassifierError as error:
+        network, why = None, str(error)
+    assert len(why.splitlines()) == (0 if network else 1)
+    if network:
+        assert spatial_rank(network) in (2, 3)
+        assert {tensor.device.type for tensor in network.parameters()} == {"cpu"}
 
 
 def test_the_section_is_left_as_it_was_and_descriptions_are_passed_over() -> None:

@@ -163,6 +163,13 @@ def test_what_is_refused_above_is_live(hostile: str, tmp_path: Path) -> None:
     assert marker.exists()
 
 
+def test_nesting_and_length_have_bounds() -> None:
+    eight, nine = "[" * 7 + "1" + "]" * 7, "[" * 8 + "1" + "]" * 8
+    assert network_section(f"DenseNet121(act={eight})")["act"]
+    assert "nested deeper than 8" in refusal(f"DenseNet121(act={nine})")
+    assert "longer than 4,000" in refusal(f"DenseNet121(act='{'a' * 4_000}')")
+
+
 def test_a_misspelt_name_is_told_the_nearest() -> None:
     with pytest.raises(UntrustedCodeError, match="did you mean 'DenseNet121'"):
         network_section("Densnet121(3, 1, 2)")

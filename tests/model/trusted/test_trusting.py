@@ -81,7 +81,7 @@ def test_without_trust_nothing_runs_and_the_message_names_the_line_and_the_diges
     code = code_of(bundle)
     assert code is not None
     assert any(need.place.startswith("network_def") for need in code.would_run)
-    assert any("script" in words for words in code.also_holds)
+    assert any("code" in words for words in code.also_holds)
 
 
 def test_trusted_by_digest_it_runs_in_a_child_first_and_then_here(tmp_path: Path) -> None:
@@ -91,6 +91,23 @@ def test_trusted_by_digest_it_runs_in_a_child_first_and_then_here(tmp_path: Path
     assert classifier.layers()[-1].name == "look"
     assert any("its code ran, as trusted: network_def" in note for note in classifier.notes)
     assert str(bundle) not in sys.path
+
+
+def test_two_bundles_whose_scripts_have_one_name_do_not_share_them(tmp_path: Path) -> None:
+    first = _coded_bundle(tmp_path / "first", tmp_path / "marker")
+    second = _coded_bundle(tmp_path / "second", tmp_path / "marker")
+    doubled = MARKING.replace("self.look(x).mean((2, 3, 4))", "2 * self.look(x).mean((2, 3, 4))")
+    (second / "scripts" / "marking.py").write_text(doubled)
+    (second / "models" / "model.pt").write_bytes((first / "models" / "model.pt").read_bytes())
+    one, two = (load_classifier(b, "cpu", f"sha256:{code_digest(b)}") for b in (first, second))
+    noise = torch.rand(one.example_shape)
+    assert torch.allclose(two.logits(noise), 2 * one.logits(noise))
+    assert code_digest(first) == one_more_time(first), "no bytecode was left beside the scripts"
+
+
+def one_more_time(bundle: Path) -> str:
+    load_classifier(bundle, "cpu", f"sha256:{code_digest(bundle)}")
+    return code_digest(bundle)
 
 
 def test_trust_is_of_this_digest_and_no_other(tmp_path: Path) -> None:

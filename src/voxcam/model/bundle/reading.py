@@ -140,10 +140,18 @@ class Bundle:
         The configuration is hashed as it was read, the weights as they are now. Files of ``configs``
         that the sections copy from (``%other.json``) count too.
         """
-        contents.needs(self.config_file, self._sources, self.weights.name)  # meets the files copied from
+        met: dict[str, Document] = {}
+
+        def meet(name: str) -> Document | None:
+            document = self._other(name)
+            if document is not None and document.name not in (self.config_file.name, METADATA):
+                met[f"config {name}"] = document
+            return document
+
+        sources = Sources(self.config_file, self.metadata_file, meet)
+        contents.needs(self.config_file, sources, self.weights.name)
         documents = {"config": self.config_file, "metadata": self.metadata_file}
-        copied = {f"config {name}": document for name, document in sorted(self._copied_from.items())}
-        return digests_of(self.weights, documents | copied)
+        return digests_of(self.weights, documents | dict(sorted(met.items())))
 
     def code_digest(self) -> str:
         """Return one SHA-256 over the names and contents of all its files: what a person trusts."""
@@ -171,13 +179,14 @@ class Bundle:
 
     def _other(self, name: str) -> Document | None:
         """Return another file of ``configs``, read once."""
-        if name == self.config_file.name:
-            return self.config_file
+        for document in (self.config_file, self.metadata_file):
+            if name == document.name:
+                return document
         if name not in self._copied_from:
-            document = _document(self.files, name) if self.files.lies_within(f"configs/{name}") else None
-            if document is None:
+            found = _document(self.files, name) if self.files.lies_within(f"configs/{name}") else None
+            if found is None:
                 return None
-            self._copied_from[name] = document
+            self._copied_from[name] = found
         return self._copied_from[name]
 
     def _of(self, names: tuple[str, ...]) -> Any:

@@ -58,8 +58,8 @@ def checked_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     for key, (value, otherwise) in entry.demanded.items():
         _refuse_unless_demanded(name, kept, key, value, otherwise)
     for key, choices in entry.choices.items():
-        if key in kept and kept[key] not in choices:
-            raise _unfit(name, f"{key} {kept[key]!r} is none of {', '.join(sorted(choices))}")
+        if key in kept and not (isinstance(kept[key], str) and kept[key] in choices):
+            raise _unfit(name, f"{key} {str(kept[key])[:40]!r} is none of {', '.join(sorted(choices))}")
     if "pretrained" in entry.positional:
         kept["pretrained"] = False
     return copy.deepcopy(kept)
@@ -77,9 +77,11 @@ def stated_input(name: str, arguments: dict[str, Any]) -> StatedInput:
     rank, channels, size = _stated(entry, arguments)
     if not _is_count(rank) or rank not in entry.ranks:
         offered = " or ".join(map(str, entry.ranks))
-        raise _unfit(name, f"VoxCAM offers it for {offered} spatial axes ({entry.rank}), found {rank!r}")
+        raise _unfit(
+            name, f"VoxCAM offers it for {offered} spatial axes ({entry.rank}), found {str(rank)[:40]}"
+        )
     if not _is_count(channels):
-        raise _unfit(name, f"expected a number of channels ({entry.channels}), found {channels!r}")
+        raise _unfit(name, f"expected a number of channels ({entry.channels}), found {str(channels)[:40]}")
     return StatedInput(rank, channels, _sizes(name, entry, size, rank))
 
 

@@ -23,9 +23,8 @@ def named_network(section: Any) -> tuple[str, dict[str, Any]]:
     """
     where = f"{section.where}: " if isinstance(section, Section) and section.where else ""
     if not isinstance(section, dict) or not isinstance(section.get("_target_"), str):
-        raise ClassifierError(
-            f"{where}expected a network with a '_target_' in inference.json, found {str(section)[:60]!r}"
-        )
+        found = f"{section[:60]!r}" if isinstance(section, str) else f"a {type(section).__name__} without"
+        raise ClassifierError(f"{where}expected a network with a '_target_' in inference.json, found {found}")
     arguments = {key: value for key, value in section.items() if key != "_target_"}
     return known_network(section["_target_"], where), arguments
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -23,7 +24,6 @@ from voxcam.model.weights import digest, load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from voxcam.model.bundle import Bundle
 
@@ -163,12 +163,22 @@ def _as_section(value: Any) -> Any:
 
 @contextmanager
 def _importable(place: Path) -> Iterator[None]:
-    """Let the bundle import its own scripts, and nobody else after it."""
+    """Let the bundle import its own scripts, and nobody else after it.
+
+    What it imported is forgotten again: every bundle calls its package ``scripts``, and the next one must
+    not be given this one's. No bytecode is left beside them: it would change the digest that was trusted.
+    """
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     sys.path.insert(0, str(place))
     try:
         yield
     finally:
         sys.path.remove(str(place))
+        sys.dont_write_bytecode = before
+        for name, module in [*sys.modules.items()]:
+            file = getattr(module, "__file__", None)
+            if file and Path(file).is_relative_to(place):
+                del sys.modules[name]
 
 
 def _line(error: BaseException) -> str:

@@ -34,7 +34,7 @@ def try_in_child(place: Path, cancelled: Callable[[], bool] | None = None, secon
     """
     with tempfile.TemporaryDirectory(prefix="voxcam-trusted-") as scratch:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "voxcam.model.trusted.child", str(place.resolve())],
+            [sys.executable, "-P", "-B", "-m", "voxcam.model.trusted.child", str(place.resolve())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

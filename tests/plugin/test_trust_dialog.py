@@ -1,0 +1,74 @@
+"""Whether a model's code may run is asked with what would run, and means no unless somebody says yes."""
+
+from __future__ import annotations
+
+import pytest
+from bundles import write_bundle
+from qtpy.QtCore import Qt
+
+from voxcam.model.bundle import Need
+from voxcam.model.trusted import Code
+from voxcam.plugin.trust_dialog import TrustDialog, listing
+
+CODE = Code(
+    "Nodules",
+    "ab" * 32,
+    (Need("inference.json", 12, "network_def", "an expression", "$1/0"),),
+    ("3 scripts",),
+)
+
+
+def test_it_shows_line_text_and_digest() -> None:
+    text = listing(CODE)
+    assert "inference.json line 12 (network_def) is an expression: '$1/0'" in text
+    assert "3 scripts" in text
+    assert "sha256:" + "ab" * 32 in text
+
+
+def test_enter_and_escape_mean_no_and_only_the_button_means_yes(qtbot) -> None:
+    said = []
+    for act in (
+        lambda d: qtbot.keyClick(d, Qt.Key_Return),
+        lambda d: qtbot.keyClick(d, Qt.Key_Escape),
+        lambda d: d.close(),
+    ):
+        dialog = TrustDialog(CODE)
+        qtbot.addWidget(dialog)
+        dialog.trusted.connect(said.append)
+        dialog.show()
+        act(dialog)
+        assert not dialog.isVisible()
+    assert said == []
+    dialog = TrustDialog(CODE)
+    qtbot.addWidget(dialog)
+    dialog.trusted.connect(said.append)
+    next(b for b in dialog.buttons.buttons() if "Trust" in b.text()).click()
+    assert said == ["sha256:" + "ab" * 32]
+
+
+@pytest.mark.gui
+def test_a_run_that_would_run_code_asks_and_runs_once_trusted(
+    make_napari_viewer, scan, tmp_path, qtbot
+) -> None:
+    from voxcam.plugin.room import Room
+
+    steps = {
+        "_target_": "Compose",
+        "transforms": [{"_target_": "ScaleIntensityd", "keys": "image", "factor": "$(lambda: 0.5)()"}],
+    }
+    model = write_bundle(tmp_path / "coded", preprocessing=steps, inferer={"_target_": "SimpleInferer"})
+    room = Room(make_napari_viewer(show=True))
+    qtbot.addWidget(room)
+    room.review.open(scan)
+    room.review.choose(model, "cpu")
+    room.runner.explain()
+    qtbot.waitUntil(lambda: getattr(room, "dialog", None) is not None, timeout=60_000)
+    assert room.review.running is None
+    assert "preprocessing::transforms::0::factor" in room.dialog.listing.toPlainText()
+    digest = room.dialog.digest
+    room.dialog.trusted.emit(digest)
+    room.dialog.accept()
+    qtbot.waitUntil(lambda: room.review.running is None and room.message.text() != "", timeout=60_000)
+    assert room.review.trusted == digest
+    assert "geometry cannot be followed" in room.message.text(), "the code ran, its heatmaps are refused"
+    room.runner.wait(20)
