@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from voxcam.errors import ClassifierError
 from voxcam.model.statement import STATED, Statement, read_statement
 from voxcam.model.statement.beside import as_document, place_beside, read_beside, write_beside
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 METADATA: dict[str, Any] = {
     "name": "lungs",
@@ -166,3 +164,8 @@ def test_a_damaged_file_beside_is_one_line(tmp_path: Path) -> None:
             read_beside(model)
     place_beside(model).write_text(json.dumps({"classes": ["a"], "inferer": {"_target_": "SimpleInferer"}}))
     assert set(read_beside(model).sections) == {"inferer"}
+
+
+def test_the_page_for_users_names_every_key() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "statements.md").read_text()
+    assert [key for key in STATED if f"`{key}`" not in page] == []
