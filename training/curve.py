@@ -35,7 +35,7 @@ class Curve:
 
     def add(
         self,
-        where: dict[str, float],
+        where: dict[str, int],
         training: float,
         validation: NDArray[np.float64],
         held_out: NDArray[np.float64] | None,

@@ -72,8 +72,10 @@ def with_tiling(
     classifier: Classifier, *, overlap: float | None = None, size: tuple[int, int, int] | None = None
 ) -> Classifier:
     """Return the classifier with windows of another overlap or size (-1: the whole axis)."""
-    changed = {name: value for name, value in (("overlap", overlap), ("size", size)) if value is not None}
-    return replace(classifier, tiling=replace(classifier.tiling, **changed))
+    tiling = classifier.tiling
+    if overlap is not None:
+        tiling = replace(tiling, overlap=overlap)
+    return replace(classifier, tiling=tiling if size is None else replace(tiling, size=size))
 
 
 def ct(hu: NDArray[np.floating], affine: ArrayLike) -> Volume:

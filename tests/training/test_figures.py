@@ -17,6 +17,7 @@ from training import cards, reading
 from training.calibration import calibration, calibration_error, fit_temperature, losses
 from training.counts import confusion, wilson
 from training.curve import Curve, betters, chosen_round, interval
+from training.paired import difference
 from training.roc import auc, delong, over_clusters
 
 BUNDLE = Path(__file__).parents[2] / "sample_scans" / "models" / "ct_organs_2d"
@@ -160,7 +161,7 @@ def test_a_card_shows_figures_with_their_intervals_and_refuses_to_leave_a_gap() 
     figures = {"a": {"value": 0.5, "low": 0.25, "high": None}, "b": [{"c": 1}, {"c": None}], "d": 0.12345}
     figures["a"]["high"] = 0.75
     assert cards.filled("{a} {b.*.c} {d} {a.low}", figures) == "0.5 (0.25 to 0.75) 1, - 0.123 0.25"
-    with pytest.raises(KeyError, match="a.middle"):
+    with pytest.raises(KeyError, match="a\\.middle"):
         cards.filled("{a.middle}", figures)
     assert cards.table(("x", "y"), [("1", "2")]) == "| x | y |\n|---|---|\n| 1 | 2 |"
 
@@ -185,3 +186,18 @@ def test_trying_other_weights_leaves_the_users_register_of_known_models_alone(
     assert (tmp_path / "register" / "models.json").exists(), "a load in the open is remembered"
     first, second = (next(one.network.parameters()) for one in (drawn, shipped))
     assert not np.array_equal(first.numpy(force=True), second.numpy(force=True))
+
+
+def test_a_paired_difference_is_sharper_than_its_parts_and_nought_for_the_same() -> None:
+    rng = np.random.default_rng(5)
+    hard = rng.normal(0, 1, 60)
+    before, after = hard, hard + 0.1 + rng.normal(0, 0.05, 60)
+
+    def mean(values: np.ndarray, drawn: np.ndarray) -> float:
+        return float(values[drawn].mean())
+
+    found = difference(mean, before, after, np.arange(60))
+    known = stats.norm.interval(0.95, (after - before).mean(), stats.sem(after - before))
+    assert (found.low, found.high) == pytest.approx(known, abs=0.003)
+    same = difference(mean, before, before, np.arange(60))
+    assert (same.value, same.low, same.high) == (0, 0, 0)

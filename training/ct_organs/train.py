@@ -59,7 +59,7 @@ class Watch:
     settling: list[Batch]
     curve: Curve = field(default_factory=Curve)
 
-    def look(self, average: nn.Module, where: dict[str, float], objective: float) -> None:
+    def look(self, average: nn.Module, where: dict[str, int], objective: float) -> None:
         """Add a row to the curve."""
         ready = settled(average, self.settling)
         losses = label_losses(ready, self.validation)
@@ -113,7 +113,8 @@ def objective(network: nn.Module, places: PlaceLoss, batch: Batch) -> Tensor:
     """Return what training minimises: the loss of the crops' labels and of their windows'."""
     maps = class_maps(network, batch.images)
     logits = maps.mean((2, 3)) + network.get_parameter("class_layers.out.bias")
-    return masked_loss(logits, batch.labels) + places(maps, batch)
+    wanted: Tensor = places(maps, batch)
+    return masked_loss(logits, batch.labels) + wanted
 
 
 @torch.no_grad()

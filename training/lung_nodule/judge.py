@@ -102,7 +102,7 @@ def answered(classifier: Classifier, question: Question) -> Figures:
         "called": {str(kind): as_numbers(share(called[question.kinds == kind])) for kind in kinds},
         "map": as_numbers(reading.pointed(list(found.values()))),
         "map_of": {
-            kind: as_numbers(reading.pointed([found[n] for n in positive if question.kinds[n] == kind]))
+            kind: as_numbers(reading.pointed([found[int(n)] for n in positive if question.kinds[n] == kind]))
             for kind in holding
         },
     }

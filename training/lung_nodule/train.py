@@ -67,7 +67,7 @@ class Watch:
     held_out: Patches
     curve: Curve = field(default_factory=Curve)
 
-    def look(self, model: nn.Module, where: dict[str, float], objective: float) -> None:
+    def look(self, model: nn.Module, where: dict[str, int], objective: float) -> None:
         """Add a row to the curve."""
         losses = label_losses(model, self.validation)
         self.curve.add(where, objective, losses, label_losses(model, self.held_out))

@@ -1,5 +1,6 @@
-"""Files that would run code if they were unpickled, and files that lie about their size. Nothing here is harmful:
-a payload makes one empty file, the marker, so that a test can tell whether it ran.
+"""Files that would run code if they were unpickled, and files that lie about their size.
+
+Nothing here is harmful: a payload makes one empty file, the marker, so that a test can tell whether it ran.
 """
 
 from __future__ import annotations

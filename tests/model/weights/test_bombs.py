@@ -1,4 +1,4 @@
-"""Files that claim more than they hold are refused before memory is taken, and torch's own answer shows why."""
+"""Files that claim more than they hold are refused before memory is taken."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import OrderedDict
@@ -244,23 +245,27 @@ def test_the_digest_is_of_the_file_the_numbers_come_from(tmp_path: Path) -> None
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
-    file = _saved({"a": torch.zeros(1000)}, tmp_path / "model.pt")
-    content, calls = file.read_bytes(), []
+    safetensors.torch.save_file({"a": torch.zeros(1000)}, tmp_path / "model.safetensors")
+    asked: list[int] = []
 
-    def meddling() -> bool:
-        calls.append(1)
-        with file.open("r+b") as stream:
-            stream.write(content)
-            if len(calls) > 1:
-                stream.truncate(len(content) // 2)
+    def rewriting() -> bool:  # asked once for the digest, once for the numbers
+        asked.append(os.utime(tmp_path / "model.safetensors", ns=(len(asked), len(asked))))
         return False
 
-    with pytest.raises(ClassifierError, match=r"changed|shorter|damaged"):
-        read_checkpoint(file, cancelled=meddling)
+    with pytest.raises(ClassifierError, match="changed while it was read"):
+        read_checkpoint(tmp_path / "model.safetensors", cancelled=rewriting)
+
+    def cutting() -> bool:
+        asked.append(os.truncate(tmp_path / "model.safetensors", 3000 if asked else 4072))
+        return False
+
+    asked.clear()
+    with pytest.raises(ClassifierError, match=r"shorter|cut short"):
+        read_checkpoint(tmp_path / "model.safetensors", cancelled=cutting)
 
 
 def test_importing_it_loads_neither_torch_nor_monai() -> None:
-    code = "import sys, voxcam.model.weights, voxcam.model.weights.child; print({'torch', 'monai'} & {*sys.modules})"
+    code = "import sys, voxcam.model.weights.child; print({'torch', 'monai'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 

@@ -200,10 +200,6 @@ def test_the_first_entry_that_does_not_fit_is_named(state: dict[str, torch.Tenso
         fit_weights(network, state)
     assert str(error.value).isprintable()
     assert not any(parameter.any() for parameter in network.parameters()), "never partly"
-    with pytest.raises((RuntimeError, AssertionError)):
-        _network().load_state_dict(state, strict=True)
-        assert all(torch.isfinite(tensor.float()).all() for tensor in state.values())
-        assert all(tensor.dtype == _state()[name].dtype for name, tensor in state.items())
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_whole_pickled_network_is_named_as_one(old: bool, tmp_path: Path) -> N
 
 
 def test_a_name_that_is_allowed_is_not_called_either(tmp_path: Path) -> None:
-    """torch.load with weights_only=True would make a bytearray of that size, and set attributes of tensors."""
+    """torch.load with weights_only=True would make a bytearray of that size."""
     file = tmp_path / "model.pt"
     torch.save({"state_dict": weights(), "more": Calls(bytearray, 10**15)}, file)
     assert read_checkpoint(file).state.keys() == weights().keys()
