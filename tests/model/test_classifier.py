@@ -139,3 +139,29 @@ def test_a_volume_with_other_channels_than_the_network_reads_is_one_line(tmp_pat
         four.predict(scan)
     sequences = Volume(np.stack([scan.voxels] * 4, axis=-1), scan.geometry, "CT", "HU", fourth=Axis(SEQUENCE))
     assert set(four.predict(sequences).scores) == {"class 0", "class 1"}
+
+
+def test_a_batch_that_is_too_large_is_halved_and_the_scores_stay(classifier: Classifier, scan: Volume) -> None:
+    sizes = []
+
+    class Greedy(torch.nn.Module):
+        def __init__(self, inner: torch.nn.Module) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(x))
+            if len(x) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return self.inner(x)
+
+    greedy = replace(classifier, network=Greedy(classifier.network))
+    assert greedy.predict(scan).scores == pytest.approx(classifier.predict(scan).scores, abs=1e-6)
+    assert max(sizes) > 3
+    with pytest.raises(RuntimeError, match="shape"):
+        replace(classifier, network=_Shapeless()).predict(scan)
+
+
+class _Shapeless(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("a bug with a shape")

@@ -11,7 +11,7 @@ from voxcam.cam.capture import Capture, capture
 from voxcam.cam.engine import class_maps
 from voxcam.cam.layers import Layer, Ranking, candidate_layers, default_layer, rank_layers
 from voxcam.cam.maps import Maps, flag_of
-from voxcam.cam.memory.budget import predict_bytes
+from voxcam.cam.memory.budget import is_out_of_memory, predict_bytes
 from voxcam.cam.memory.ladder import Ladder
 from voxcam.cam.methods import (
     FUSION,
@@ -49,6 +49,7 @@ __all__ = [
     "default_layer",
     "flag_of",
     "is_on_layer_grid",
+    "is_out_of_memory",
     "known_methods",
     "known_options",
     "measure_placement",

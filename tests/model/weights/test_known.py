@@ -1,4 +1,4 @@
-"""The register of models: first sight is remembered, other files under its name refused, code kept by digest."""
+"""The register of models: first sight is remembered, other files refused, code trusted by its digest."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_first_sight_is_remembered_and_the_same_again_is_well(folder: Path) -> N
 def test_other_weights_under_a_known_name_are_refused_until_confirmed(folder: Path) -> None:
     check_known("Lung nodules", A)
     says = (
-        f"weights of 'Lung nodules' are not those seen before: expected sha256:{A}, found sha256:{B}; if that "
-        f"is meant, confirm with --accept-weights sha256:{B}"
+        f"weights of 'Lung nodules' are not those seen before: expected sha256:{A}, found sha256:{B}; if "
+        f"that is meant, confirm with --accept-weights sha256:{B}"
     )
     for _ in range(2):
         with pytest.raises(ClassifierError) as error:

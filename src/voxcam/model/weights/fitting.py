@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from voxcam.errors import ClassifierError
 from voxcam.model.weights.finding import find_state
+from voxcam.model.weights.numbers import is_finite
 from voxcam.model.weights.refusals import Refusal, shown
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def _converted(name: str, found: Tensor, target: Tensor) -> Tensor:
     if found.is_quantized or found.is_floating_point() != target.is_floating_point():
         raise _misfit(f"{shown(name)!r} is {_type(found)}, the network has {_type(target)}")
     converted = found.detach().to(target.dtype)
-    if converted.is_floating_point() and not bool(converted.isfinite().all()):
+    if not is_finite(converted):
         raise _misfit(f"{shown(name)!r} holds numbers that are not finite as {_type(target)}")
     return converted
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from typing import TYPE_CHECKING
 
@@ -93,8 +94,16 @@ def _tensor(block: NDArray[np.uint8], entry: Entry, alone: bool) -> Tensor:
     return tensor.clone(memory_format=torch.contiguous_format)
 
 
+def is_finite(tensor: Tensor) -> bool:
+    """Tell whether a tensor holds neither NaN nor infinity."""
+    if not tensor.is_floating_point() or not tensor.numel():
+        return True
+    # A NaN is both the least and the greatest; ten times as fast as isfinite().
+    return all(math.isfinite(extreme.item()) for extreme in tensor.aminmax())
+
+
 def _check_finite(name: str, tensor: Tensor) -> None:
-    if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+    if not is_finite(tensor):
         raise Refusal(
             f"holds numbers that are not finite, in {shown(name)!r}: it is damaged, or training diverged"
         )
