@@ -9,6 +9,7 @@ Contenders take turns; figures are medians of wall seconds on all cores that tor
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import subprocess
@@ -132,13 +133,14 @@ def slice_loop(classifier: Classifier, volume: Volume) -> Callable[[], torch.Ten
         for step in STEPS
     ]
     compose = transforms.Compose(steps)
+    network = copy.deepcopy(classifier.network).to(memory_format=torch.contiguous_format)
 
     def run() -> torch.Tensor:
         logits = []
         with torch.no_grad():
             for k in range(volume.shape[2]):
                 image = compose(MetaTensor(torch.from_numpy(volume.voxels[None, :, :, k])))
-                logits.append(classifier.network(image.as_tensor()[None])[0])
+                logits.append(network(image.as_tensor()[None])[0])
         return torch.stack(logits)
 
     return run
@@ -245,7 +247,9 @@ def built(section: dict[str, Any], steps: list[dict[str, Any]] = STEPS, rank: in
 
     torch.manual_seed(0)
     count = section.get("out_channels", section.get("num_classes"))
-    return voxcam.classifier_of(
+    from voxcam.model.assembly import laid_out
+
+    given = voxcam.classifier_of(
         build_network(section),
         preprocessing={"_target_": "Compose", "transforms": steps},
         device="cpu",
@@ -253,6 +257,7 @@ def built(section: dict[str, Any], steps: list[dict[str, Any]] = STEPS, rank: in
         classes=[f"class {n}" for n in range(count)],
         input_shape=[96 if rank == 3 else 128] * rank,
     )
+    return laid_out(given)  # as what is loaded from files is
 
 
 def made_ct(shape: tuple[int, int, int]) -> Volume:

@@ -107,9 +107,9 @@ def test_speed_says_what_each_tuning_gains_and_changes(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = {one["name"]: one for one in _answer(capsys, "model", "speed", bundle)["tunings"]}
-    assert set(found) == {"channels-last", "autocast", "compile"}
-    assert found["channels-last"]["speed"] > 0
-    assert found["channels-last"]["change"] < 1e-4
+    assert set(found) == {"channels-last", "channels-first", "autocast", "compile"}
+    assert found["channels-first"]["speed"] > 0
+    assert found["channels-first"]["change"] < 1e-4
     assert 0 < found["autocast"]["change"] < 1
 
 

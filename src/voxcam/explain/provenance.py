@@ -45,6 +45,7 @@ def provenance(volume: Volume, run: Run, warnings: Sequence[str]) -> dict[str, A
             "thresholds": dict(classifier.answer.thresholds),
         },
         "warnings": list(warnings),
+        "channels_last": classifier.channels_last,
         "autocast": str(classifier.autocast or "off").removeprefix("torch."),
         "preprocessing": list(classifier.preprocessing.steps),
         "tiling": {

@@ -42,6 +42,8 @@ class Parts:
         As in `Classifier`.
     sections
         "network_def", "preprocessing" and "inferer" as plain data, as far as they are.
+    is_ours
+        Whether nobody else holds the network, so that its weights may be laid out otherwise.
     """
 
     network: nn.Module
@@ -53,6 +55,7 @@ class Parts:
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     sections: Mapping[str, Any] = field(default_factory=dict)
+    is_ours: bool = True
 
 
 def assembled(parts: Parts, device: str = "auto") -> Classifier:
@@ -81,7 +84,8 @@ def assembled(parts: Parts, device: str = "auto") -> Classifier:
         unused=parts.unused,
         notes=(*parts.notes, *contract.notes),
     )
-    return on_device(_with_default_layer(classifier), device)
+    there = on_device(_with_default_layer(classifier), device)
+    return laid_out(there) if parts.is_ours and there.device.type == "cpu" else there
 
 
 def on_device(classifier: Classifier, device: str) -> Classifier:
@@ -103,6 +107,19 @@ def on_device(classifier: Classifier, device: str) -> Classifier:
 
     chosen = choose_device(device, works)
     return replace(classifier, network=classifier.network.to(chosen), device=chosen)
+
+
+def laid_out(classifier: Classifier) -> Classifier:
+    """Return the classifier with its weights and batches channels last, values untouched.
+
+    On CPUs most networks run faster so: of fourteen, 2D and 3D, thirteen by 1.0 to 2 times, SEResNet50 in 3D
+    0.9 times (benchmarks/classifying.py). Logits differ by what the order of sums does, 4e-6 at most.
+    """
+    if classifier.is_opaque:
+        return classifier
+    layout = torch.channels_last if len(classifier.example_shape) == 4 else torch.channels_last_3d
+    network = classifier.network.to(memory_format=layout)  # type: ignore[call-overload]
+    return replace(classifier, network=network, channels_last=True)
 
 
 def _rank(network: nn.Module, statement: Statement) -> int:

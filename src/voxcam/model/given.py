@@ -60,6 +60,7 @@ def classifier_of(
         inferer=inferer,
         digests=fingerprinted({"weights": _digest(held)}),
         notes=("it was given in memory: what made its network is not known here",),
+        is_ours=False,
     )
     return assembled(parts, "cpu" if isinstance(held, Opaque) else device)
 

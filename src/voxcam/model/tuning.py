@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from voxcam.errors import ClassifierError
+from voxcam.model.assembly import laid_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,11 +70,9 @@ def tuned(classifier: Classifier, *names: str) -> Classifier:
     return changed
 
 
-def _channels_last(classifier: Classifier) -> Classifier:
-    flat = len(classifier.example_shape) == 4
-    layout = torch.channels_last if flat else torch.channels_last_3d
-    network = classifier.network.to(memory_format=layout)  # type: ignore[call-overload]
-    return replace(classifier, network=network, channels_last=True)
+def _channels_first(classifier: Classifier) -> Classifier:
+    network = classifier.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    return replace(classifier, network=network, channels_last=False)
 
 
 def _autocast(classifier: Classifier) -> Classifier:
@@ -87,7 +86,8 @@ def _compiled(classifier: Classifier) -> Classifier:
 
 
 TUNINGS: dict[str, Callable[[Classifier], Classifier]] = {
-    "channels-last": _channels_last,
+    "channels-last": laid_out,
+    "channels-first": _channels_first,
     "autocast": _autocast,
     "compile": _compiled,
 }

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from voxcam.errors import ClassifierError
-from voxcam.model.preprocessing.transforms import Step, run_transform, transform_of
+from voxcam.model.preprocessing.transforms import Step, plain, run_transform, transform_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,7 +82,7 @@ class Slices:
     def __init__(self, image: torch.Tensor, geometry: Geometry, flat_axis: int) -> None:
         self.flat_axis = flat_axis
         self.plane = [axis for axis in range(3) if axis != flat_axis]
-        self.images = image.movedim(1 + flat_axis, 1).contiguous()  # (channels, slices, *plane)
+        self.images = image.movedim(1 + flat_axis, 1)  # (channels, slices, *plane)
         self.affine, self.is_anatomical = plane_affine(geometry, self.plane)
 
     def run(self, step: Step) -> NDArray[np.float64] | None:
@@ -109,8 +109,8 @@ class Slices:
         return tuple(self.images.movedim(1, 1 + self.flat_axis).shape[1:])
 
     def stacked(self) -> torch.Tensor:
-        """Return the slices as a volume, shape (channels, i, j, k)."""
-        return self.images.movedim(1, 1 + self.flat_axis).contiguous()
+        """Return the slices as a volume, shape (channels, i, j, k); a view: windows are cut from it anyway."""
+        return self.images.movedim(1, 1 + self.flat_axis)
 
     def _check(self, step: Step) -> None:
         count = self.images.shape[1]
@@ -160,4 +160,15 @@ def _for_all_at_once(step: Step, channels: int) -> Any:
         return None
     if arguments.get("subtrahend") is not None or arguments.get("divisor") is not None:
         return None
+    if step.written.name == "NormalizeIntensity" and not arguments.get("nonzero"):
+        return _each_normalised
     return transform_of(step.written, channel_wise=True)
+
+
+def _each_normalised(images: Any) -> torch.Tensor:
+    """Return what NormalizeIntensity does to each channel; MONAI's own loop over 300 takes half of the time."""
+    values = torch.as_tensor(plain(images))
+    space = tuple(range(1, values.ndim))
+    deviation = values.std(dim=space, unbiased=False, keepdim=True)
+    deviation[deviation == 0] = 1.0
+    return (values - values.mean(dim=space, keepdim=True)) / deviation

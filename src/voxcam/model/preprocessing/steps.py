@@ -130,8 +130,9 @@ def build_preprocessing(section: Any, rank: int = 3, slices_along: int | None = 
 
 
 def _is_finite(image: torch.Tensor) -> bool:
-    # One NaN or infinity makes the sum so, and in float64 no sum of float32 runs over.
-    return math.isfinite(float(image.sum(dtype=torch.float64)))
+    # NaN goes through both ends; faster than a sum, and a quarter of the memory of isfinite.
+    low, high = image.aminmax()
+    return math.isfinite(low) and math.isfinite(high)
 
 
 def _moved(

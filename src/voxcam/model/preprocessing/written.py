@@ -30,7 +30,8 @@ ITEMS = frozenset(["ConcatItems", "CopyItems", "DeleteItems", "SelectItems"])
 # Of reading steps: the values with which our own reading is the same; others would make another image.
 SAME_READING: dict[str, tuple[str, ...]] = {
     "dtype": ("float32", "float64", "float", "None"),
-    "channel_dim": ("None", "no_channel"),
+    # Last, as pictures in colour have it: our reader puts those first itself.
+    "channel_dim": ("None", "no_channel", "-1", "2"),
     "swap_ij": ("True",),
     "reverse_indexing": ("True",),
     "affine_lps_to_ras": ("True",),
