@@ -2,15 +2,17 @@
 
     scripts/on-a-screen python -m benchmarks.cancelling [--times 50]
 
-Each time a run of the reading room is started on the demo scan and cancelled after a random part of it: half of
-the times in a fresh process, where torch and MONAI are still to be imported, half in one where all is warm.
-Told are the longest time in which the window did not answer (the gap between ticks of a timer of 5 ms) from
-the start until the work has ended, and the time from the cancel to that end; what is left is counted.
+Each time a run of the reading room is started on the demo scan and cancelled after a random part of it:
+half of the times in a fresh process, where torch and MONAI are still to be imported, half in one where all
+is warm. Told are the longest time in which the window did not answer (the gap between ticks of a timer of
+5 ms) from the start until the work has ended, and the time from the cancel to that end; what is left behind
+is counted.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import subprocess
@@ -86,7 +88,7 @@ def cancels(times: int, seed: int) -> list[dict[str, Any]]:
             app.processEvents()
         ended = time.perf_counter()
         settle(app, 0.1)
-        gaps = [late - early for early, late in zip(ticks, ticks[1:], strict=False)]
+        gaps = [late - early for early, late in itertools.pairwise(ticks)]
         left = len(set(Path(tempfile.gettempdir()).iterdir()) - before)
         left += sum(thread.name == "voxcam run" for thread in threading.enumerate())
         found.append(

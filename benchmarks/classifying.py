@@ -117,8 +117,8 @@ def slices(count: int, rounds: int) -> Findings:
         targets.append(Target(f"{name}: largest difference of a score", differ, 1e-5))
     columns = ("network", "VoxCAM, s", "plain loop, s", "loop / VoxCAM", "scores differ by")
     note = (
-        f"{count} slices of 256 x 256, scaled, resized to 128 x 128 and normalised each by itself. The loop is "
-        "as tutorials write it: MONAI's Compose on a MetaTensor of one slice, then the network."
+        f"{count} slices of 256 x 256, scaled, resized to 128 x 128 and normalised each by itself. The loop "
+        "is as tutorials write it: MONAI's Compose on a MetaTensor of one slice, then the network."
     )
     return Findings("slices", [Table("Slices of a volume by a 2D network", columns, rows, note)], targets)
 

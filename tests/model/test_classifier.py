@@ -141,7 +141,7 @@ def test_a_volume_with_other_channels_than_the_network_reads_is_one_line(tmp_pat
     assert set(four.predict(sequences).scores) == {"class 0", "class 1"}
 
 
-def test_a_batch_that_is_too_large_is_halved_and_the_scores_stay(classifier: Classifier, scan: Volume) -> None:
+def test_a_batch_that_is_too_large_is_halved(classifier: Classifier, scan: Volume) -> None:
     sizes = []
 
     class Greedy(torch.nn.Module):

@@ -46,7 +46,9 @@ def explain(  # noqa: PLR0913 - a command's options
     ] = None,
     onto: Annotated[str | None, typer.Option(help="Of several sequences: whose grid to take.")] = None,
     augment: Annotated[str, typer.Option(help="Mirrored views to join: i,j,ij. Their spread is told.")] = "",
-    tune: Annotated[str, typer.Option(help="With commas: channels-last, channels-first, autocast, compile.")] = "",
+    tune: Annotated[
+        str, typer.Option(help="With commas: channels-last, channels-first, autocast, compile.")
+    ] = "",
     mask: Annotated[Path | None, typer.Option(help="Mask file of a finding, to be outlined.")] = None,
     network: Network = None,
     trust_code: TrustCode = None,

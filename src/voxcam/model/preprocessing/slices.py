@@ -77,10 +77,12 @@ class Slices:
         Of the volume.
     flat_axis
         Spatial axis along which the slices lie.
+    of
+        How many slices the volume has; these may be some of them.
     """
 
-    def __init__(self, image: torch.Tensor, geometry: Geometry, flat_axis: int) -> None:
-        self.flat_axis = flat_axis
+    def __init__(self, image: torch.Tensor, geometry: Geometry, flat_axis: int, of: int) -> None:
+        self.flat_axis, self.of = flat_axis, of
         self.plane = [axis for axis in range(3) if axis != flat_axis]
         self.images = image.movedim(1 + flat_axis, 1)  # (channels, slices, *plane)
         self.affine, self.is_anatomical = plane_affine(geometry, self.plane)
@@ -105,19 +107,19 @@ class Slices:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Voxels of the volume they make, along i, j, k."""
-        return tuple(self.images.movedim(1, 1 + self.flat_axis).shape[1:])
+        """Voxels of the volume that all slices make, along i, j, k."""
+        plane = iter(self.images.shape[2:])
+        return tuple(self.of if axis == self.flat_axis else next(plane) for axis in range(3))
 
     def stacked(self) -> torch.Tensor:
-        """Return the slices as a volume, shape (channels, i, j, k); a view: windows are cut from it anyway."""
+        """Return the slices as a volume, shape (channels, i, j, k); a view."""
         return self.images.movedim(1, 1 + self.flat_axis)
 
     def _check(self, step: Step) -> None:
-        count = self.images.shape[1]
-        if step.written.entry.slices == "single" and count > 1:
+        if step.written.entry.slices == "single" and self.of > 1:
             raise ClassifierError(
-                f"preprocessing step {step.words} cuts every slice differently: the {count} slices would not "
-                "lie on one grid; give the classifier one slice, or leave the step out"
+                f"preprocessing step {step.words} cuts every slice differently: the {self.of} slices would "
+                "not lie on one grid; give the classifier one slice, or leave it out"
             )
         names = [step.written.name, *(written.name for written in step.written.joined)]
         if "Orientation" in names and not self.is_anatomical:
@@ -166,7 +168,7 @@ def _for_all_at_once(step: Step, channels: int) -> Any:
 
 
 def _each_normalised(images: Any) -> torch.Tensor:
-    """Return what NormalizeIntensity does to each channel; MONAI's own loop over 300 takes half of the time."""
+    """Return what NormalizeIntensity does to each channel; MONAI's loop would take half of the time."""
     values = torch.as_tensor(plain(images))
     space = tuple(range(1, values.ndim))
     deviation = values.std(dim=space, unbiased=False, keepdim=True)

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from voxcam.core.volume import Volume
 
 
+# Of the slices that go through the steps together: few enough to stay near the processor from one step to the
+# next, enough that MONAI's own work for each call does not count.
+VOXELS_AT_ONCE = 2**19
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """The network's input.
@@ -94,8 +99,16 @@ class Preprocessing:
         return Prepared(image.contiguous(), geometry, tuple(unfollowed))
 
     def _as_slices(self, image: torch.Tensor, geometry: Geometry) -> Prepared:
+        axis = int(self.flat_axis or 0) + 1
+        some = max(1, VOXELS_AT_ONCE * image.shape[axis] // image.numel())
+        parts = [self._part(part, geometry, image.shape[axis]) for part in torch.split(image, some, axis)]
+        whole = torch.cat([part.image for part in parts], dim=axis)
+        return Prepared(whole, parts[0].geometry, parts[0].unfollowed)
+
+    def _part(self, image: torch.Tensor, geometry: Geometry, count: int) -> Prepared:
+        """Return a few slices of a volume of `count`, on the grid that all of them will have."""
         unfollowed = []
-        slices = Slices(image, geometry, int(self.flat_axis or 0))
+        slices = Slices(image, geometry, int(self.flat_axis or 0), count)
         for step in self.transforms:
             found = slices.run(step)
             geometry = _moved(geometry, found, slices.shape, step)

@@ -1,4 +1,4 @@
-"""The statement beside a model: ``NAME.voxcam.json``, which its user edits; it goes before the bundle's own."""
+"""The statement beside a model, ``NAME.voxcam.json``: its user edits it, it goes before the bundle's."""
 
 from __future__ import annotations
 
