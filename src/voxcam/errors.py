@@ -4,7 +4,8 @@ VoxcamError
 ├── ReadError            a place, file or series cannot be understood
 │   └── GridError        its slices do not form one regular grid
 ├── ClassifierError      a bundle cannot be loaded, or does not fit the volume
-│   └── UntrustedCodeError loading it would run code that came with the file
+│   ├── UntrustedCodeError loading it would run code that came with the file
+│   └── ChangedWeightsError its weights are not those seen before under its name
 ├── ExplainError         an unknown class, method or layer, or a map that cannot be made
 └── ExportError          the place is taken, or cannot be written
 
@@ -33,6 +34,20 @@ class ClassifierError(VoxcamError):
 
 class UntrustedCodeError(ClassifierError):
     """Loading the classifier would run code that came with its files."""
+
+
+class ChangedWeightsError(ClassifierError):
+    """The weights are not those seen before under the model's name.
+
+    Parameters
+    ----------
+    found
+        SHA-256 of those that were found: what a person would confirm.
+    """
+
+    def __init__(self, message: str, found: str) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class ExplainError(VoxcamError):

@@ -58,7 +58,7 @@ def slow_job(monkeypatch, steps=600):
             raise
 
     monkeypatch.setattr(running, "explain_study", explain_study)
-    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked: None)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked, **allowed: None)
     return began, ended
 
 
@@ -96,7 +96,7 @@ def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained
         return explained
 
     monkeypatch.setattr(running, "explain_study", explain_study)
-    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked: None)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked, **allowed: None)
     press(qtbot, ready.classifier.run)
     ready.review.open(scan)
     release.set()
@@ -111,7 +111,7 @@ def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
         raise ClassifierError("the scan does not fit: it expects MR, found CT")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
-    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked: None)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked, **allowed: None)
     press(qtbot, ready.classifier.run)
     qtbot.waitUntil(lambda: ready.review.running is None, timeout=10_000)
     assert ready.message.text() == "the scan does not fit: it expects MR, found CT"
@@ -123,7 +123,7 @@ def test_a_bug_shows_no_traceback(ready, qtbot, monkeypatch, caplog):
         raise KeyError("secret")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
-    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked: None)
+    monkeypatch.setattr(running.Classifiers, "load", lambda self, *asked, **allowed: None)
     press(qtbot, ready.classifier.run)
     qtbot.waitUntil(lambda: ready.review.running is None, timeout=10_000)
     assert "KeyError" in ready.message.text()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from voxcam.core.heatmap import Heatmap
     from voxcam.core.volume import Volume
     from voxcam.core.windows import Window
+    from voxcam.errors import ChangedWeightsError
     from voxcam.model.trusted import Code
 
 LABEL = "Research use only. Not for diagnosis. Evidence of the model, not of disease."
@@ -45,6 +46,7 @@ class Review:
     running_changed = Signal()
     said = Signal(str, bool)  # one line; whether it is an error
     trust_asked = Signal(object)  # the Code that would run
+    weights_asked = Signal(object)  # the ChangedWeightsError
 
     def __init__(self) -> None:
         self.volume: Volume | None = None
@@ -54,7 +56,7 @@ class Review:
         self.mask: Volume | None = None
         self.bundle: Path | None = None
         self.device = "auto"
-        self.trusted = ""
+        self.trusted = self.accepted = ""
         self.layers: tuple[str, ...] = ()
         self.asked_layer = ""
         self.more_methods: tuple[str, ...] = ()
@@ -82,7 +84,8 @@ class Review:
         """Choose the classifier's bundle and where it runs; what was explained stays until the next run."""
         self._ticket += 1
         if bundle != self.bundle:
-            self.layers, self.asked_layer, self.asked_method, self.trusted = (), "", "", ""
+            self.layers, self.asked_layer, self.asked_method = (), "", ""
+            self.trusted = self.accepted = ""
         self.bundle, self.device = bundle, device or self.device
         self._end()
         self.classifier_changed.emit()
@@ -183,6 +186,18 @@ class Review:
             self.trust_asked.emit(code)
         else:
             self._stopped(ticket)
+
+    def ask_about_weights(self, ticket: int, changed: ChangedWeightsError) -> None:
+        """End a run whose weights are not those seen before, and ask whether they are meant."""
+        if self.wants(ticket):
+            self._end()
+            self.weights_asked.emit(changed)
+        else:
+            self._stopped(ticket)
+
+    def accept_weights(self, digest: str) -> None:
+        """Take the chosen model's weights of this digest for meant."""
+        self.accepted = digest
 
     def trust(self, digest: str) -> None:
         """Let the chosen model's code run, if it is the code of this digest."""

@@ -19,13 +19,14 @@ from voxcam.plugin.frame import place
 from voxcam.plugin.layers import ReviewLayers
 from voxcam.plugin.overlays import Overlays
 from voxcam.plugin.panels import DEVICES, ClassifierPanel, EvidencePanel, ScanPanel
+from voxcam.plugin.questions import TrustDialog, WeightsDialog
 from voxcam.plugin.review import LABEL, Review
 from voxcam.plugin.running import Runner
-from voxcam.plugin.trust_dialog import TrustDialog
 
 if TYPE_CHECKING:
     import napari
 
+    from voxcam.errors import ChangedWeightsError
     from voxcam.export.view import FigureOptions
     from voxcam.model.trusted import Code
 
@@ -127,6 +128,16 @@ class Room(QWidget):  # type: ignore[misc]
         self.dialog = TrustDialog(code, self)
         self.dialog.trusted.connect(self._run_trusted)
         self.dialog.open()
+
+    def ask_about_weights(self, changed: ChangedWeightsError) -> None:
+        """Ask whether changed weights are meant, and run with them if so."""
+        self.dialog = WeightsDialog(changed, self)
+        self.dialog.accepted_weights.connect(self._run_accepted)
+        self.dialog.open()
+
+    def _run_accepted(self, digest: str) -> None:
+        self.review.accept_weights(digest)
+        self.runner.explain()
 
     def _run_trusted(self, digest: str) -> None:
         self.review.trust(digest)
@@ -237,6 +248,7 @@ class Room(QWidget):  # type: ignore[misc]
         review.look_changed.connect(self._show_evidence)
         review.said.connect(self._say)
         review.trust_asked.connect(self.ask_trust)
+        review.weights_asked.connect(self.ask_about_weights)
 
     def _bind_keys(self) -> None:
         for key, through in _KEYS.items():
@@ -315,5 +327,6 @@ def _closer(runner: Runner, review: Review) -> Any:
             getattr(review, f"{signal}_changed").disconnect()
         review.said.disconnect()
         review.trust_asked.disconnect()
+        review.weights_asked.disconnect()
 
     return close

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qtpy.QtCore import QObject, Signal
 
 from voxcam.core.explanation import Explanation
-from voxcam.errors import Cancelled, UntrustedCodeError, VoxcamError
+from voxcam.errors import Cancelled, ChangedWeightsError, UntrustedCodeError, VoxcamError
 from voxcam.model.waking import wake
 
 if TYPE_CHECKING:
@@ -61,17 +61,20 @@ class Runner(QObject):  # type: ignore[misc]
             return
         layers = (review.asked_layer,) if review.asked_layer else None
         methods = review.methods_to_run
-        device, trusted, classifiers = review.device, review.trusted, self._classifiers
+        device, classifiers = review.device, self._classifiers
+        allowed = {"trust_code": review.trusted or False, "accept_weights": review.accepted or None}
 
-        def job(progress: Progress) -> Explanation | Code:
+        def job(progress: Progress) -> Explanation | Code | ChangedWeightsError:
             wake(progress)
             progress(0, 0)
             try:
                 classifier = classifiers.load(
-                    bundle, device, trusted, lambda: self.closed or not self.review.wants(ticket)
+                    bundle, device, lambda: self.closed or not self.review.wants(ticket), **allowed
                 )
             except UntrustedCodeError as error:
                 return _code_that_would_run(bundle, error)
+            except ChangedWeightsError as error:
+                return error
             progress(0, 0)
             return explain_study(
                 volume,
@@ -143,7 +146,7 @@ class Runner(QObject):  # type: ignore[misc]
             return
         if isinstance(outcome, Cancelled):
             self.review.fail(ticket)
-        elif isinstance(outcome, Exception):
+        elif isinstance(outcome, Exception) and not isinstance(outcome, ChangedWeightsError):
             self.review.fail(ticket, one_line(outcome))
         else:
             finish(ticket, outcome)
@@ -152,8 +155,10 @@ class Runner(QObject):  # type: ignore[misc]
         if self.review.finish_reading(ticket, opened.volume):
             self.review.know_series(opened.place, opened.series, opened.number)
 
-    def _finish_explaining(self, ticket: int, outcome: Explanation | Code) -> None:
-        if not isinstance(outcome, Explanation):
+    def _finish_explaining(self, ticket: int, outcome: Explanation | Code | ChangedWeightsError) -> None:
+        if isinstance(outcome, ChangedWeightsError):
+            self.review.ask_about_weights(ticket, outcome)
+        elif not isinstance(outcome, Explanation):
             self.review.ask_trust(ticket, outcome)
         elif self.review.finish(ticket, outcome):
             self.review.know_choices(self._classifiers.layers, self._classifiers.methods)
@@ -168,12 +173,12 @@ class Classifiers:
         self._warm: Warm | None = None
         self._used: Classifier | None = None
 
-    def load(self, bundle: Path, device: str, trusted: str, cancelled: Callable[[], bool]) -> Classifier:
-        """Return the classifier in `bundle` on `device`."""
+    def load(self, bundle: Path, device: str, cancelled: Callable[[], bool], **allowed: Any) -> Classifier:
+        """Return the classifier in `bundle` on `device`; `allowed` is what its reader allowed."""
         from voxcam.model.warm import Warm
 
         self._warm = self._warm or Warm()
-        classifier = self._warm.load(bundle, device, cancelled, trust_code=trusted or False)
+        classifier = self._warm.load(bundle, device, cancelled, **allowed)
         if classifier is not self._used:
             self._used, self.methods, self.layers = classifier, _methods_of(classifier), ()
             with suppress(VoxcamError):  # the list is a convenience: without it the default layer is left

@@ -68,3 +68,21 @@ def test_cam_judges_each_of_several_layers():
         cam.class_maps(Pooled(3), images(3), ["features", "features.3"], "cam")
     nested = cam.class_maps(Pooled(3), images(3), ["features.5", "features"], "cam")
     assert torch.equal(nested["cam", "features"], nested["cam", "features.5"])
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_the_head_is_seen_and_the_maps_are_the_same_channels_last(rank):
+    torch.manual_seed(0)
+    network = nn.Sequential(trunk(rank), POOL[rank](1), nn.Flatten(), nn.Linear(6, 3)).eval()
+    inputs = images(rank, 2)
+    first = cam.class_maps(network, inputs, "0", ("grad-cam", "layer-cam"))
+    layout = torch.channels_last if rank == 2 else torch.channels_last_3d
+    last = cam.class_maps(
+        network.to(memory_format=layout),
+        inputs.contiguous(memory_format=layout),
+        "0",
+        ("grad-cam", "layer-cam"),
+    )
+    assert set(last.biases) == set(first.biases) == {"0"}
+    for method in ("grad-cam", "layer-cam"):
+        assert_agree(last[method], first[method])

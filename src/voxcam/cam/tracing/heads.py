@@ -38,6 +38,7 @@ _RESHAPING = {
     "Transpose",
     "Permute",
     "Select",
+    "AsStrided",  # of pooling over activations that lie channels last
 }
 _COPYING = {"AccumulateGrad", "Clone", "Alias", "ToCopy"}
 LINEAR_STEPS = _POOLING | _LINEAR | _RESHAPING | _COPYING

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from voxcam.errors import ClassifierError
+from voxcam.errors import ChangedWeightsError, ClassifierError
 from voxcam.model.weights.digests import plain_digest
 from voxcam.model.weights.locking import locked
 from voxcam.model.weights.refusals import shown
@@ -113,10 +113,11 @@ def trust(digest: str) -> None:
             register.trusted_code.append(trusted)
 
 
-def _not_seen_before(name: str, expected: str, found: str) -> ClassifierError:
-    return ClassifierError(
+def _not_seen_before(name: str, expected: str, found: str) -> ChangedWeightsError:
+    return ChangedWeightsError(
         f"weights of {shown(name)!r} are not those seen before: expected sha256:{expected}, found "
-        f"sha256:{found}; if that is meant, confirm with --accept-weights sha256:{found}"
+        f"sha256:{found}; if that is meant, confirm with --accept-weights sha256:{found}",
+        found,
     )
 
 

@@ -6,9 +6,10 @@ import pytest
 from bundles import write_bundle
 from qtpy.QtCore import Qt
 
+from voxcam.errors import ChangedWeightsError
 from voxcam.model.bundle import Need
 from voxcam.model.trusted import Code
-from voxcam.plugin.trust_dialog import TrustDialog, listing
+from voxcam.plugin.questions import TrustDialog, WeightsDialog, listing
 
 CODE = Code(
     "Nodules",
@@ -71,4 +72,49 @@ def test_a_run_that_would_run_code_asks_and_runs_once_trusted(
     qtbot.waitUntil(lambda: room.review.running is None and room.message.text() != "", timeout=60_000)
     assert room.review.trusted == digest
     assert "geometry cannot be followed" in room.message.text(), "the code ran, its heatmaps are refused"
+    room.runner.wait(20)
+
+
+def test_changed_weights_are_asked_about_and_closing_means_no(qtbot) -> None:
+    changed = ChangedWeightsError("weights of 'X' are not those seen before: expected sha256:1", "cd" * 32)
+    said = []
+    for act in (lambda d: d.close(), lambda d: qtbot.keyClick(d, Qt.Key_Return)):
+        dialog = WeightsDialog(changed)
+        qtbot.addWidget(dialog)
+        dialog.accepted_weights.connect(said.append)
+        dialog.show()
+        act(dialog)
+    assert said == []
+    dialog = WeightsDialog(changed)
+    qtbot.addWidget(dialog)
+    dialog.accepted_weights.connect(said.append)
+    next(b for b in dialog.buttons.buttons() if "meant" in b.text()).click()
+    assert said == ["sha256:" + "cd" * 32]
+
+
+@pytest.mark.gui
+def test_a_run_with_changed_weights_asks_and_goes_on_once_they_are_meant(
+    make_napari_viewer, scan, tmp_path, qtbot, monkeypatch
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from voxcam.model.loading import load_classifier
+    from voxcam.plugin.room import Room
+
+    monkeypatch.setenv("VOXCAM_MODELS", str(tmp_path / "register"))
+    model = write_bundle(tmp_path / "model", inferer={"_target_": "SimpleInferer"})
+    load_classifier(model, "cpu")
+    weights = model / "models" / "model.safetensors"
+    state = load_file(weights)
+    state["class_layers.out.bias"] += 0.5
+    save_file(state, weights)
+    room = Room(make_napari_viewer(show=True))
+    qtbot.addWidget(room)
+    room.review.open(scan)
+    room.review.choose(model, "cpu")
+    room.runner.explain()
+    qtbot.waitUntil(lambda: getattr(room, "dialog", None) is not None, timeout=60_000)
+    room.dialog.accepted_weights.emit(room.dialog.digest)
+    room.dialog.accept()
+    qtbot.waitUntil(lambda: room.review.explanation is not None, timeout=60_000)
     room.runner.wait(20)

@@ -1,4 +1,4 @@
-"""The question whether a model's own code may run: what would run, and of which digest."""
+"""Questions before a run: whether a model's own code may run, and whether changed weights are meant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
+    from voxcam.errors import ChangedWeightsError
     from voxcam.model.trusted import Code
 
 _ASKED = (
@@ -46,6 +47,34 @@ class TrustDialog(QDialog):  # type: ignore[misc]
 
     def _trust(self) -> None:
         self.trusted.emit(self.digest)
+        self.accept()
+
+
+class WeightsDialog(QDialog):  # type: ignore[misc]
+    """Ask whether weights that changed under a known name are meant; closing it means no."""
+
+    accepted_weights = Signal(str)  # "sha256:..."
+
+    def __init__(self, changed: ChangedWeightsError, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Other weights than before?")
+        self.digest = f"sha256:{changed.found}"
+        column = QVBoxLayout(self)
+        told = QLabel(str(changed).partition("; if that is meant")[0].replace(" sha256:", "\nsha256:") + ".")
+        told.setWordWrap(True)
+        told.setTextInteractionFlags(Qt.TextSelectableByMouse)
+        column.addWidget(told)
+        self.buttons = QDialogButtonBox()
+        refuse = self.buttons.addButton("Do not use them", QDialogButtonBox.RejectRole)
+        self.buttons.addButton("They are meant: use them", QDialogButtonBox.AcceptRole)
+        refuse.setDefault(True)
+        refuse.setFocus()
+        self.buttons.rejected.connect(self.reject)
+        self.buttons.accepted.connect(self._accept)
+        column.addWidget(self.buttons)
+
+    def _accept(self) -> None:
+        self.accepted_weights.emit(self.digest)
         self.accept()
 
 
