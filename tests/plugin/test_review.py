@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from phantoms import explanation_of
 
+from voxcam.core.answer import Answer
 from voxcam.core.windows import Window
 from voxcam.plugin.review import Review
 
@@ -250,3 +251,22 @@ def test_reading_a_scan_ends_a_run(review, scan, explained):
     reading = review.start_reading()
     assert not review.finish(run, explained)
     assert review.finish_reading(reading, scan)
+
+
+def test_a_value_has_no_bar_and_the_spread_of_an_ensemble_is_told(scan, explained):
+    review = Review()
+    review.open(scan)
+    age = replace(
+        explained,
+        scores={"age": 63.2},
+        logits={"age": 63.2},
+        heatmaps=(replace(explained.heatmaps[0], class_name="age"),),
+        answer=Answer("regression", unit="years"),
+        spread={"age": 2.5},
+        provenance={"warnings": ["voxels are 8 mm along k, the model was trained on 1 to 5 mm"]},
+    )
+    review.adopt(age)
+    (row,) = review.rows
+    assert (row.score, row.share) == ("63.2 years", None)
+    assert row.evidence.endswith("; score ± 2")
+    assert review.note == "Voxels are 8 mm along k, the model was trained on 1 to 5 mm."

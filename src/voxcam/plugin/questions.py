@@ -33,7 +33,6 @@ class TrustDialog(QDialog):  # type: ignore[misc]
         column.addWidget(asked)
         self.listing = QPlainTextEdit(listing(code))
         self.listing.setReadOnly(True)
-        self.listing.setLineWrapMode(QPlainTextEdit.NoWrap)
         column.addWidget(self.listing, 1)
         self.buttons = QDialogButtonBox()
         refuse = self.buttons.addButton("Do not run it", QDialogButtonBox.RejectRole)

@@ -279,16 +279,21 @@ class Review:
             nothing = "no map by this method and layer" if name in explained else "not explained"
             row = ClassRow(
                 name,
-                self.explanation.score_words(name),
+                self.explanation.answer.words(scores[name]),
                 scores[name] if self.explanation.answer.is_probability else None,
                 explained=heatmap is not None,
                 shown=name in self.look.shown,
                 empty=heatmap is None or heatmap.is_empty,
                 colours=self.colours(name),
-                evidence=_in_words(heatmap) if heatmap else nothing,
+                evidence=(_in_words(heatmap) if heatmap else nothing) + self._deviation(name),
             )
             rows.append(row)
         return tuple(rows)
+
+    def _deviation(self, name: str) -> str:
+        """Say how far the score differs between the classifiers or views that were joined; "" of one."""
+        spread = self.explanation.spread if self.explanation is not None else {}
+        return f"; score ± {spread[name]:.1g}" if name in spread else ""
 
     @property
     def visible(self) -> tuple[str, ...]:
