@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from bundles import DENSENET_3D, write_bundle
 
-from voxcam.errors import ClassifierError
+from voxcam.errors import ChangedWeightsError, ClassifierError
 from voxcam.model.converting import convert_model
 from voxcam.model.loading import load_classifier
 from voxcam.model.statement.beside import place_beside
@@ -37,6 +38,19 @@ def test_a_bundle_of_pickled_weights_becomes_one_of_numbers(tmp_path: Path) -> N
     assert after.preprocessing.steps == before.preprocessing.steps
     assert after.tiling == before.tiling
     assert after.classes == before.classes
+
+
+def test_a_known_models_bundle_is_known_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXCAM_MODELS", str(tmp_path / "register"))
+    bundle = write_bundle(tmp_path / "old")
+    state = load_classifier(bundle, "cpu").network.state_dict()
+    torch.save(state, bundle / "models" / "model.pt")
+    (bundle / "models" / "model.safetensors").unlink()
+    with pytest.raises(ChangedWeightsError):
+        convert_model(bundle, tmp_path / "new")
+    changed = hashlib.sha256((bundle / "models" / "model.pt").read_bytes()).hexdigest()
+    convert_model(bundle, tmp_path / "new", accept_weights=changed)
+    assert load_classifier(tmp_path / "new", "cpu").name == "old"
 
 
 def test_loose_weights_become_a_bundle(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import torch
 from voxcam.core.landing import whole_folder
 from voxcam.errors import ClassifierError
 from voxcam.model.assembly import assembled
-from voxcam.model.loading import parts_of
+from voxcam.model.loading import parts_of, require_known
 from voxcam.model.networks import build_network, network_section
 from voxcam.model.opaque import Opaque
 from voxcam.model.statement.beside import as_document
@@ -46,7 +47,7 @@ def convert_model(
     network
         Of a file of weights, or of TorchScript, whose weights then go into this network.
     accept_weights
-        Kept for models whose weights changed under a known name.
+        As for `voxcam.load_classifier`. The bundle's own file of weights is then known under the name too.
 
     Raises
     ------
@@ -54,17 +55,18 @@ def convert_model(
         If the network cannot be named as one of MONAI's, its preprocessing is code, or the bundle would
         not answer as the model does.
     """
-    from voxcam.model.loading import load_classifier
-
     parts = parts_of(place, trust_code, None if trust_code else network)
+    require_known(parts, accept_weights)
     named = _named(parts, network)
     before = assembled(named, "cpu")
     with whole_folder(out) as folder:
         _write(folder, named, before)
-        after = load_classifier(folder, "cpu", accept_weights=accept_weights)
+        written = parts_of(folder)
+        after = assembled(written, "cpu")
         change = _difference(assembled(parts, "cpu"), after)
-    if change > TOLERANCE:
-        raise ClassifierError(f"the bundle answers otherwise than the model, by {change:.2g} in a logit")
+        if change > TOLERANCE:
+            raise ClassifierError(f"the bundle answers otherwise than the model, by {change:.2g} in a logit")
+        require_known(written, written.digests["weights"])
     return (
         f"{before.name}: its answer to noise differs by {change:.1g} from the model's",
         *(f"not stated: {what}" for what in after.statement.missing),
@@ -73,8 +75,6 @@ def convert_model(
 
 def _named(parts: Parts, call: str | None) -> Parts:
     """Return parts whose network is one of MONAI's by name, with the same weights."""
-    from dataclasses import replace
-
     sections = dict(parts.sections)
     if call is not None and "network_def" not in sections:
         sections["network_def"] = network_section(call)

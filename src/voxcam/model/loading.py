@@ -61,10 +61,18 @@ def load_classifier(
         If `cancelled` returned True.
     """
     parts = parts_of(Path(place), trust_code, network, cancelled)
+    require_known(parts, accept_weights)
+    return assembled(parts, device)
+
+
+def require_known(parts: Parts, accept: str | None = None) -> None:
+    """Raise ChangedWeightsError if the weights are not those seen before under the model's name and version.
+
+    A model without a name is not known by one.
+    """
     statement = parts.statement
     if statement.name != Statement.name:
-        check_known(f"{statement.name} {statement.version}".strip(), parts.digests["weights"], accept_weights)
-    return assembled(parts, device)
+        check_known(f"{statement.name} {statement.version}".strip(), parts.digests["weights"], accept)
 
 
 def parts_of(
