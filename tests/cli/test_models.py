@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel
@@ -201,3 +204,24 @@ def test_tunings_are_named_in_the_provenance_and_unknown_ones_refused(
     assert _answer(capsys, *words, "channels-last,autocast")["provenance"]["autocast"] == "bfloat16"
     assert main([*words[:-2], str(tmp_path / "x"), "--tune", "faster"]) == 1
     assert "no tuning is called 'faster'" in capsys.readouterr().err
+
+
+def test_modules_of_the_working_folder_are_not_run(bundle: Path, tmp_path: Path) -> None:
+    names = "json torch monai numpy scipy yaml typer rich safetensors pydicom nibabel platformdirs".split()
+    marker = tmp_path / "marker"
+    for name in names:
+        (tmp_path / f"{name}.py").write_text(f"open({str(marker)!r}, 'w')\nraise ImportError")
+    control = subprocess.run([sys.executable, "-c", "import json"], cwd=tmp_path, check=False)
+    assert control.returncode != 0
+    marker.unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "voxcam", "model", str(bundle)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONSAFEPATH": ""},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nodule" in done.stdout
+    assert not marker.exists()

@@ -140,7 +140,7 @@ def _network(bundle: Bundle, read: _Sections) -> tuple[nn.Module, tuple[str, ...
     if not isinstance(network, nn.Module):
         raise ClassifierError(f"the network of the bundle is a {type(network).__name__}, expected a module")
     network = network.eval().to("cpu")
-    return network, load_weights(network, bundle.weights)
+    return network, load_weights(network, bundle.weights, bundle.weights_sha256)
 
 
 def _preprocessing(section: Any) -> Callable[[int, int | None], Preprocessing]:
