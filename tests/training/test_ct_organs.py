@@ -205,8 +205,11 @@ def test_losses_of_a_crop_are_a_mean_over_what_is_known_of_it() -> None:
 
 
 def test_the_model_card_says_what_the_metadata_say() -> None:
-    metrics = json.loads((BUNDLE / "configs" / "metadata.json").read_text())["eval_metrics"]
-    assert (BUNDLE / "docs" / "README.md").read_text() == card.card(metrics)
+    metadata = json.loads((BUNDLE / "configs" / "metadata.json").read_text())
+    text = (BUNDLE / "docs" / "README.md").read_text()
+    assert text == card.card(metadata["eval_metrics"])
+    assert f"(version {metadata['version']})" in text
+    assert metadata["version"] == list(metadata["changelog"])[-1]
 
 
 def test_the_networks_input_range_is_the_windows() -> None:

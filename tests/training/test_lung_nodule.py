@@ -208,5 +208,9 @@ def test_the_bundle_finds_the_real_tumour_and_random_weights_do_not(shipped: Cla
 
 
 def test_the_model_card_says_what_the_metadata_say() -> None:
-    metrics = json.loads((BUNDLE / "configs" / "metadata.json").read_text())["eval_metrics"]
-    assert (BUNDLE / "docs" / "README.md").read_text() == bundle.card(metrics)
+    metadata = json.loads((BUNDLE / "configs" / "metadata.json").read_text())
+    text = (BUNDLE / "docs" / "README.md").read_text()
+    assert text == bundle.card(metadata["eval_metrics"])
+    assert f"(version {metadata['version']})" in text
+    assert metadata["version"] == list(metadata["changelog"])[-1]
+    assert metadata["changelog"] == bundle.CHANGES

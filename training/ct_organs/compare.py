@@ -1,6 +1,6 @@
 """Hold other weights of `ct_organs_2d` against the bundle's own, crop by crop of the unseen person.
 
-python -m training.ct_organs.compare --sources DIR --weights TRAINED/round_2.safetensors
+python -m training.ct_organs.compare --sources DIR --weights TRAINED/round_1.safetensors
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Hold other weights of `lung_nodule_3d` against the bundle's own, patch by patch of the unseen person.
 
-python -m training.lung_nodule.compare --sources DIR --weights TRAINED/round_4.safetensors
+python -m training.lung_nodule.compare --sources DIR --weights TRAINED/round_5.safetensors
 """
 
 from __future__ import annotations
