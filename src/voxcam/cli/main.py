@@ -101,7 +101,11 @@ COMMANDS: dict[str, Callable[..., int]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(coded(_command))
-_models = typer.Typer(cls=model.ModelGroup, no_args_is_help=True, help=model.__doc__)
+_models = typer.Typer(
+    cls=model.ModelGroup,
+    no_args_is_help=True,
+    help="Say what a model is: voxcam model MODEL. Also: convert, state, speed.",
+)
 for _name, _command in model.COMMANDS.items():
     _models.command(_name)(coded(_command))
 app.add_typer(_models, name="model")
