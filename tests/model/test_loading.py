@@ -6,11 +6,14 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from bundles import DENSENET_3D, write_bundle
+from bundles import DENSENET_2D, DENSENET_3D, write_bundle
 from safetensors.torch import load_file, save_file
 
+from voxcam.core.geometry import Geometry
+from voxcam.core.volume import Volume
 from voxcam.errors import ClassifierError
 from voxcam.model.devices import choose_device
 from voxcam.model.loading import load_classifier
@@ -126,3 +129,18 @@ def test_devices() -> None:
         choose_device("cuda:99")
     with pytest.raises(ClassifierError, match="no device is called 'cuda:x'"):
         choose_device("cuda:x")
+
+
+def test_a_slice_inferer_means_a_volume_prepared_whole_and_else_slices_are_images(tmp_path: Path) -> None:
+    steps = {"_target_": "Compose", "transforms": [{"_target_": "ScaleIntensityd", "keys": "image"}]}
+    voxels = np.random.default_rng(0).normal(size=(32, 32, 4)).astype(np.float32) * np.arange(1, 5)
+    volume = Volume(voxels, Geometry(voxels.shape, np.eye(4)), "CT", "HU")
+    tops = {}
+    for inferer in ({"_target_": "SliceInferer", "roi_size": [-1, -1], "spatial_dim": 2}, None):
+        folder = tmp_path / str(bool(inferer))
+        bundle = write_bundle(folder, DENSENET_2D, preprocessing=steps, inferer=inferer)
+        image = load_classifier(bundle, "cpu").prepare(volume).image[0]
+        tops[bool(inferer)] = image.amax(dim=(0, 1)).tolist()
+    assert tops[False] == pytest.approx([1.0] * 4)
+    whole = (voxels.max(axis=(0, 1)) - voxels.min()) / (voxels.max() - voxels.min())
+    assert tops[True] == pytest.approx(whole.tolist(), abs=1e-6)

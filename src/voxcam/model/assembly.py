@@ -13,7 +13,7 @@ from voxcam.model.contract import check_contract, workable_shape
 from voxcam.model.devices import choose_device
 from voxcam.model.networks import input_channels, spatial_rank
 from voxcam.model.opaque import Opaque
-from voxcam.model.tiling import Tiling, build_tiling
+from voxcam.model.tiling import Tiling, build_tiling, is_slice_inferer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +69,8 @@ def assembled(parts: Parts, device: str = "auto") -> Classifier:
     statement, network = parts.statement, parts.network
     rank = _rank(network, statement)
     tiling = build_tiling(parts.inferer, rank, statement.slices_along, statement.neighbours)
-    preprocessing = parts.preprocessing(rank, tiling.flat_axis)
+    # MONAI's slice inferer is given a volume that was prepared whole, whatever the steps look like.
+    preprocessing = parts.preprocessing(3 if is_slice_inferer(parts.inferer) else rank, tiling.flat_axis)
     shape = _example_shape(network, statement, tiling, rank)
     contract = check_contract(network, shape)
     classifier = Classifier(

@@ -120,6 +120,11 @@ def build_tiling(section: Any, rank: int, along: int | None = None, neighbours: 
     return Tiling((size[0], size[1], size[2]), overlap, flat, padding, neighbours)
 
 
+def is_slice_inferer(section: Any) -> bool:
+    """Whether an ``inferer`` section is MONAI's slice inferer, for a 2D network and a volume."""
+    return section is not None and target_of(section, INFERERS, "inferer")[0] == "SliceInferer"
+
+
 def _slice_axis(name: str, arguments: dict[str, Any], along: int | None) -> int:
     axis = along if along is not None else arguments.get("spatial_dim", 2) if name == "SliceInferer" else 2
     if axis not in (0, 1, 2):

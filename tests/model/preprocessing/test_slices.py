@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import monai.transforms
 import numpy as np
 import pytest
@@ -262,6 +264,21 @@ def test_a_crop_to_the_foreground_fits_one_slice_only():
     found = centroid_mm(prepared.image[0].numpy(), prepared.geometry)
     np.testing.assert_allclose(found, centroid_mm(one.voxels, one.geometry), atol=1e-4)
     assert prepared.image.shape[1] < 20
+
+
+def test_an_affine_left_behind_is_caught_though_the_first_slices_are_empty():
+    section = {"_target_": "Compose", "transforms": [{"_target_": "Flip", "spatial_axis": 0}]}
+    built = build_preprocessing(section, rank=2)
+
+    def left_behind(image):
+        return MetaTensor(image.as_tensor().flip(1), affine=image.affine)
+
+    broken = replace(built, transforms=(replace(built.transforms[0], transform=left_behind),))
+    values = np.random.default_rng(0).normal(size=(256, 256, 12)).astype(np.float32)
+    values[..., :9] = 0  # more than go through at once
+    volume = Volume(values, oblique(values.shape))
+    assert built(volume).unfollowed == ()
+    assert broken(volume).unfollowed == ("Flip(spatial_axis=0)",)
 
 
 def test_lazy_2d_steps_are_interpolated_once_as_monai_does():

@@ -103,7 +103,10 @@ class Preprocessing:
         some = max(1, VOXELS_AT_ONCE * image.shape[axis] // image.numel())
         parts = [self._part(part, geometry, image.shape[axis]) for part in torch.split(image, some, axis)]
         whole = torch.cat([part.image for part in parts], dim=axis)
-        return Prepared(whole, parts[0].geometry, parts[0].unfollowed)
+        # Empty slices bear out any map: what one part contradicts is not known of the whole.
+        said = {words for part in parts for words in part.unfollowed}
+        unfollowed = tuple(words for words in self.steps if words in said)
+        return Prepared(whole, max(parts, key=lambda part: len(part.unfollowed)).geometry, unfollowed)
 
     def _part(self, image: torch.Tensor, geometry: Geometry, count: int) -> Prepared:
         """Return a few slices of a volume of `count`, on the grid that all of them will have."""
