@@ -61,7 +61,7 @@ def test_loose_weights_become_a_bundle(tmp_path: Path) -> None:
     assert torch.equal(
         load_classifier(tmp_path / "new", "cpu").logits(NOISE), load_classifier(bundle, "cpu").logits(NOISE)
     )
-    assert "not stated: activation" in notes
+    assert "not stated: class names, activation" in notes[1]
 
 
 def test_the_weights_of_trusted_torchscript_go_into_a_network_that_can_be_looked_into(tmp_path: Path) -> None:

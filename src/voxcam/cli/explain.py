@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def explain(  # noqa: PLR0913 - a command's options
     place: Annotated[Path, typer.Argument(help="A file, a folder of files, or a zip archive.")],
     models: Annotated[
-        list[Path], typer.Option("--model", help="MONAI bundle or weights; given again: an ensemble.")
+        list[Path], typer.Option("--model", help="MONAI bundle, weights or TorchScript; again: an ensemble.")
     ],
     out: Annotated[Path, typer.Option("--out", help="New folder for the results.")],
     series: Annotated[str | None, typer.Option(help="Index or UID, as `voxcam scan` lists them.")] = None,
@@ -36,7 +36,7 @@ def explain(  # noqa: PLR0913 - a command's options
         str, typer.Option(help="Where a layer's units look: measured, or usual.")
     ] = "measured",
     formats: Annotated[str, typer.Option("--format", help="With commas: png, nifti.")] = "png",
-    modality: Annotated[str | None, typer.Option(help="Where the file states none: CT, MR.")] = None,
+    modality: Annotated[str | None, typer.Option(help="Where the file states none: CT, MR, DX, ...")] = None,
     gaps: Annotated[str, typer.Option(help="Missing slices, uneven steps: refuse, interpolate.")] = "refuse",
     moment: Annotated[
         str | None, typer.Option(help="Of a study in time: which volume, from 0; all: the clearest.")
@@ -55,7 +55,7 @@ def explain(  # noqa: PLR0913 - a command's options
     accept_weights: AcceptWeights = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> int:
-    """Explain the series at PLACE by the classifier in BUNDLE, into a new folder."""
+    """Explain the series at PLACE by the classifier at --model, into a new folder."""
     import voxcam
     from voxcam.cam import METHODS
     from voxcam.cli import asked

@@ -19,9 +19,9 @@ def check_names(asked: Iterable[str], known: Sequence[str], what: str) -> None:
     for name in names:
         if name not in known:
             close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"did you mean {close[0]!r}? There is" if close else "there is"
             choice = _listed(known) if what == "layer" else ", ".join(known)
-            raise ExplainError(f"no {what} is called {name!r}: there is {choice}{hint}")
+            raise ExplainError(f"no {what} is called {name!r}: {hint} {choice}")
 
 
 def _listed(known: Sequence[str]) -> str:

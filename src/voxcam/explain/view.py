@@ -109,12 +109,12 @@ def shown(volume: Volume) -> Volume:
 
 
 def _layers(classifier: Classifier, asked: Asked) -> tuple[str, ...]:
-    at_layers = [method for method in asked.methods if cam.needs_layer(method)]
+    at_layers = [method for method in asked.methods if cam.looks_inside(method)]
     if classifier.is_opaque and at_layers:
-        without = ", ".join(method for method in cam.METHODS if not cam.needs_layer(method))
+        without = ", ".join(method for method in cam.METHODS if not cam.looks_inside(method))
         raise ExplainError(
-            f"{at_layers[0]} reads a layer, and {classifier.name!r} cannot be looked into (TorchScript or a "
-            f"function): ask for {without}, or load the network from its class and weights"
+            f"{at_layers[0]} looks inside the network, and {classifier.name!r} shows nothing (TorchScript or "
+            f"a function): ask for {without}, or load the network from its class and weights"
         )
     if classifier.is_opaque:
         return ()

@@ -69,7 +69,7 @@ def convert_model(
         require_known(written, written.digests["weights"])
     return (
         f"{before.name}: its answer to noise differs by {change:.1g} from the model's",
-        *(f"not stated: {what}" for what in after.statement.missing),
+        f"not stated: {', '.join(after.statement.missing) or 'nothing is left out'}",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,8 @@ def load_classifier(
     """
     parts = parts_of(Path(place), trust_code, network, cancelled)
     require_known(parts, accept_weights)
+    if parts.statement.name == Statement.name:
+        parts = replace(parts, statement=replace(parts.statement, name=Path(place).name))
     return assembled(parts, device)
 
 
@@ -82,14 +85,14 @@ def parts_of(
     cancelled: Callable[[], bool] | None = None,
 ) -> Parts:
     """Return the parts of a model; arguments and errors are those of `load_classifier`."""
-    from voxcam.model.trusted import code_digest, trusted_parts
+    from voxcam.model.trusted import can_be_trusted, code_digest, trusted_parts
 
     if trust_code:
         return trusted_parts(place, trust_code, cancelled)
     try:
         return _read_parts(place, network, cancelled)
     except UntrustedCodeError as error:
-        if place.suffix.lower() == ".zip":
+        if not can_be_trusted(place):
             raise
         digest = f"sha256:{code_digest(place)}"
         if is_trusted(digest):

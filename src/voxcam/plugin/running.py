@@ -189,12 +189,12 @@ class Classifiers:
 
 def _methods_of(classifier: Classifier) -> tuple[str, ...]:
     """Return what can be asked of it; methods that join several layers are for the command line."""
-    from voxcam.cam import FUSION, METHODS, needs_layer
+    from voxcam.cam import FUSION, METHODS, looks_inside
 
     return tuple(
         method
         for method in METHODS
-        if method not in FUSION and not (classifier.is_opaque and needs_layer(method))
+        if method not in FUSION and not (classifier.is_opaque and looks_inside(method))
     )
 
 
@@ -238,11 +238,11 @@ def explain_study(
     announce: Callable[[str], object] | None = None,
 ) -> Explanation:
     """Return the explanation of all classes, at the default layer and those asked."""
-    from voxcam.cam import needs_layer
+    from voxcam.cam import looks_inside
     from voxcam.explain import explain
 
     if classifier.is_opaque:
-        methods = tuple(method for method in methods if not needs_layer(method)) or ("occlusion",)
+        methods = tuple(method for method in methods if not looks_inside(method)) or ("occlusion",)
         layers = None
     asked = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
     return explain(volume, classifier, methods, None, asked, progress, announce=announce)

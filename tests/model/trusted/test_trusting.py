@@ -19,7 +19,7 @@ from voxcam.core.volume import Volume
 from voxcam.errors import Cancelled, ClassifierError, ExplainError, UntrustedCodeError
 from voxcam.model.loading import load_classifier
 from voxcam.model.statement.beside import place_beside
-from voxcam.model.trusted import code_digest, code_of
+from voxcam.model.trusted import can_be_trusted, code_digest, code_of
 from voxcam.model.trusted.trying import try_in_child
 
 MARKING = """
@@ -148,7 +148,7 @@ def test_a_script_gives_scores_and_occlusion_and_says_what_it_cannot(tmp_path: P
     found = voxcam.explain(volume, classifier, ("occlusion", "integrated-gradients"), options=SMALL)
     assert found.logits["a"] == pytest.approx(float(own[0]), abs=1e-6)
     assert {heatmap.method for heatmap in found.heatmaps} == {"occlusion", "integrated-gradients"}
-    with pytest.raises(ExplainError, match="grad-cam reads a layer.*cannot be looked into.*occlusion"):
+    with pytest.raises(ExplainError, match="grad-cam looks inside.*shows nothing.*occlusion"):
         voxcam.explain(volume, classifier)
 
 
@@ -231,3 +231,13 @@ def test_an_archives_code_is_never_run(tmp_path: Path) -> None:
     with pytest.raises(ClassifierError, match="unpack it"):
         code_digest(archive)
     assert code_of(archive) is None
+
+
+def test_a_pickled_network_is_refused_and_trust_is_not_offered(tmp_path: Path) -> None:
+    torch.save(Script(), tmp_path / "whole.pt")
+    assert not can_be_trusted(tmp_path / "whole.pt")
+    assert code_of(tmp_path / "whole.pt") is None
+    with pytest.raises(UntrustedCodeError) as error:
+        load_classifier(tmp_path / "whole.pt", "cpu", network="DenseNet(spatial_dims=3, in_channels=1, out_channels=2)")
+    assert "trust" not in str(error.value)
+    assert can_be_trusted(_script(tmp_path / "net.ts"))

@@ -128,9 +128,9 @@ def is_on_layer_grid(method: str) -> bool:
     return method in GRADIENT or (method in LAYER and method != "guided-grad-cam")
 
 
-def needs_layer(method: str) -> bool:
-    """Whether a method looks at a layer; the others ask the network as a whole."""
-    return method not in NETWORK
+def looks_inside(method: str) -> bool:
+    """Whether a method looks at a layer, or at attention; the others need inputs and outputs alone."""
+    return method not in ("occlusion", "integrated-gradients", "smooth-grad")
 
 
 def unit_of(method: str) -> str:

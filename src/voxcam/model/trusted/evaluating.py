@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,9 @@ class _Sections:
         """Return what MONAI's parser makes of a section: its code runs."""
         self._ran.append(key)
         try:
-            return self._parsed().get_parsed_content(key)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of readers that MONAI looks for and does not find
+                return self._parsed().get_parsed_content(key)
         except Exception as error:
             raise ClassifierError(f"the code of {key} failed: {_line(error)}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,15 +93,30 @@ class Code:
     also_holds: tuple[str, ...]
 
 
+def can_be_trusted(place: Path) -> bool:
+    """Whether there is code that a person could let run: a bundle's folder, or TorchScript.
+
+    A pickled network is not: unpickling it is all that could be done, and that is never done.
+    """
+    if place.is_dir():
+        return True
+    try:
+        with zipfile.ZipFile(place) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return False
+    return any(n.endswith("/constants.pkl") for n in names) and any("/code/" in n for n in names)
+
+
 def code_of(place: Path) -> Code | None:
-    """Return what a model would run; None of an archive, whose code is never run.
+    """Return what a model would run; None where there is nothing that could be trusted.
 
     Raises
     ------
     ClassifierError
         If there is no model.
     """
-    if place.suffix.lower() == ".zip":
+    if not can_be_trusted(place):
         return None
     if place.is_dir():
         bundle = read_bundle(place)
