@@ -237,7 +237,8 @@ def test_a_pickled_network_is_refused_and_trust_is_not_offered(tmp_path: Path) -
     torch.save(Script(), tmp_path / "whole.pt")
     assert not can_be_trusted(tmp_path / "whole.pt")
     assert code_of(tmp_path / "whole.pt") is None
-    with pytest.raises(UntrustedCodeError) as error:
-        load_classifier(tmp_path / "whole.pt", "cpu", network="DenseNet(spatial_dims=3, in_channels=1, out_channels=2)")
-    assert "trust" not in str(error.value)
+    call = "DenseNet(spatial_dims=3, in_channels=1, out_channels=2)"
+    with pytest.raises(UntrustedCodeError, match="whole pickled network") as error:
+        load_classifier(tmp_path / "whole.pt", "cpu", network=call)
+    assert "--trust-code" not in str(error.value)
     assert can_be_trusted(_script(tmp_path / "net.ts"))
