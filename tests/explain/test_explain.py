@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 import voxcam
 from voxcam import cam
+from voxcam.core.answer import Answer
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.errors import Cancelled, ExplainError
@@ -295,3 +296,13 @@ def test_at_finer_layers_than_the_last_stage_the_usual_rule_stays() -> None:
     assert placed["fine"]["rule"] == "usual"
     assert "at the last stage alone" in placed["fine"]["reason"]
     assert placed["look"]["rule"] == "measured"
+
+
+def test_evidence_for_a_value_is_in_its_unit() -> None:
+    volume, _, _ = _scan("RAS")
+    classifier = looker()
+    answer = Answer("regression", unit="mm")
+    values = replace(classifier, statement=replace(classifier.statement, answer=answer))
+    heatmap = explain(volume, values, placement="usual").heatmap("bright")
+    assert heatmap.evidence.unit == "mm"
+    assert heatmap.summary.endswith(" mm")

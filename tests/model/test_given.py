@@ -57,5 +57,7 @@ def test_a_function_is_scored_and_asked_but_not_looked_into() -> None:
 def test_a_network_that_is_no_classifier_is_refused() -> None:
     with pytest.raises(ClassifierError):
         voxcam.classifier_of(torch.nn.Conv3d(1, 2, 3), device="cpu")
+    with pytest.raises(ClassifierError, match="expected a network or a function, found a str"):
+        voxcam.classifier_of("resnet")
     with pytest.raises(ClassifierError, match="did you mean 'activation'"):
         voxcam.classifier_of(Looker(), device="cpu", activaton="softmax")

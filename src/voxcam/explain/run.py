@@ -102,8 +102,13 @@ class Run:
         for (method, layer), stitching in self.stitchings.items():
             joined, geometry = stitching.joined()
             for name, evidence in zip(self.classes, joined, strict=True):
-                voxels = Volume(evidence, geometry, modality, cam.unit_of(method))
+                voxels = Volume(evidence, geometry, modality, self._unit(method))
                 yield Heatmap(voxels, name, method, layer, self.prepared.geometry)
+
+    def _unit(self, method: str) -> str:
+        """Return the unit of a method's maps: of a regression what is a logit elsewhere is a value."""
+        answer, unit = self.classifier.answer, cam.unit_of(method)
+        return answer.unit if unit == "logit" and answer.activation == "regression" else unit
 
     def _maps(self, batch: torch.Tensor, report: Progress) -> cam.Maps:
         with self.classifier.computing():

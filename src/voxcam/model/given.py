@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from voxcam.errors import ClassifierError
 from voxcam.model.assembly import Parts, assembled
 from voxcam.model.fingerprint import fingerprinted
 from voxcam.model.opaque import Opaque
@@ -52,6 +53,8 @@ def classifier_of(
     --------
     >>> classifier = classifier_of(network, classes=["benign", "malignant"], activation="softmax")
     """
+    if not callable(network):
+        raise ClassifierError(f"expected a network or a function, found a {type(network).__name__}")
     held = network.eval() if isinstance(network, nn.Module) else Opaque(network, "a function")
     parts = Parts(
         network=held,
