@@ -2,7 +2,8 @@
 
 Two things in these imports keep every other thread waiting for a tenth of a second and more: the collector of
 cycles, which goes through all that was just made, and the loading of libtorch, which Python does while it
-holds its lock. Both are gone here: largest wait 30 ms instead of 150 to 250 (benchmarks/cancelling.py).
+holds its lock. Both are gone here: in a process that only ticks the longest wait is 30 ms instead of 150 to
+250; of a window, see benchmarks/cancelling.py.
 """
 
 from __future__ import annotations
