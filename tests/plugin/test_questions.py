@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bundles import write_bundle
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel
 
 from voxcam.errors import ChangedWeightsError
 from voxcam.model.bundle import Need
@@ -118,3 +121,10 @@ def test_a_run_with_changed_weights_asks_and_goes_on_once_they_are_meant(
     room.dialog.accept()
     qtbot.waitUntil(lambda: room.review.explanation is not None, timeout=60_000)
     room.runner.wait(20)
+
+
+def test_a_models_name_is_text_and_cannot_dress_itself_up(qtbot) -> None:
+    dialog = TrustDialog(replace(CODE, name="<h1>Safe</h1>"))
+    qtbot.addWidget(dialog)
+    shown = [label.text() for label in dialog.findChildren(QLabel)]
+    assert any("&lt;h1&gt;Safe" in text for text in shown)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -27,7 +28,7 @@ class TrustDialog(QDialog):  # type: ignore[misc]
         self.setWindowTitle("Run code that came with a model?")
         self.digest = f"sha256:{code.digest}"
         column = QVBoxLayout(self)
-        asked = QLabel(f"<b>{code.name}</b><br><br>{_ASKED}")
+        asked = QLabel(f"<b>{escape(code.name)}</b><br><br>{_ASKED}")
         asked.setTextFormat(Qt.RichText)
         asked.setWordWrap(True)
         column.addWidget(asked)
