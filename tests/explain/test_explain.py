@@ -306,3 +306,14 @@ def test_evidence_for_a_value_is_in_its_unit() -> None:
     heatmap = explain(volume, values, placement="usual").heatmap("bright")
     assert heatmap.evidence.unit == "mm"
     assert heatmap.summary.endswith(" mm")
+
+
+def test_a_volume_smaller_than_a_window_is_warned_of() -> None:
+    voxels = np.random.default_rng(0).normal(size=(16, 20, 12)).astype(np.float32)
+    volume = Volume(voxels, Geometry(voxels.shape, np.eye(4)))
+    told: list[str] = []
+    whole = looker(preprocessing=build_preprocessing(None))
+    explanation = explain(volume, whole, placement="usual", announce=told.append)
+    (warning,) = explanation.provenance["warnings"]
+    assert warning == "along k the prepared volume has 12 voxels, fewer than a window's 16: it sees padding"
+    assert told == [f"looker: {warning}."]

@@ -70,8 +70,8 @@ def explained(
         If the volume does not fit the classifier.
     """
     layers = _layers(classifier, asked)
-    warnings = fit_of(classifier.statement, volume, look=True).warnings
     prepared = mirrored(classifier.prepare(volume), axes)
+    warnings = (*fit_of(classifier.statement, volume, look=True).warnings, *_too_small(classifier, prepared))
     _require_followed(classifier, prepared, asked)
     run = Run(classifier, prepared, asked.methods, asked.classes, layers, asked.options, asked.seed)
     if asked.announce and not axes:
@@ -92,6 +92,17 @@ def explained(
         provenance(volume, run, warnings),
         answer=classifier.answer,
     )
+
+
+def _too_small(classifier: Classifier, prepared: Prepared) -> list[str]:
+    """Say along which axes the prepared input is shorter than a window, which then sees padding."""
+    shape = prepared.geometry.shape
+    window = classifier.tiling.window(shape)
+    return [
+        f"along {axis} the prepared volume has {own} voxels, fewer than a window's {wanted}: it sees padding"
+        for axis, own, wanted in zip(AXES, shape, window, strict=True)
+        if own < wanted
+    ]
 
 
 def mirrored(prepared: Prepared, axes: str) -> Prepared:

@@ -66,6 +66,9 @@ class Runner(QObject):  # type: ignore[misc]
 
         def job(progress: Progress) -> Explanation | Code | ChangedWeightsError:
             wake(progress)
+            from voxcam.model.devices import settle_threads
+
+            settle_threads()
             progress(0, 0)
             try:
                 classifier = classifiers.load(

@@ -9,17 +9,12 @@ import contextlib
 import os
 import signal
 from io import FileIO
-from pathlib import Path
 from typing import Any
 
+from voxcam.core.confinement import alarm, limit, memory_bytes
 from voxcam.io.decoding.codecs import decode
 from voxcam.io.decoding.coding import Coding, DecodeError
 from voxcam.io.decoding.messages import raw, receive_head, receive_into, send
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 _SPARE_BYTES = 512 << 20  # beside the frame: libraries loaded at first use, tables
 _COPIES = 16  # of a frame: OpenJPEG works in 32 bits and holds each tile twice
@@ -30,15 +25,15 @@ def main() -> None:
     """Answer requests on stdin until it closes."""
     requests, answers = _pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes the pipe
-    _limit("RLIMIT_CORE", 0)
-    at_start = _memory()
+    limit("RLIMIT_CORE", 0)
+    at_start = memory_bytes()
     with contextlib.suppress(EOFError, OSError):
         while True:
             head, count = receive_head(requests)
             code = bytearray(count)
             receive_into(requests, code)
             answer, pixels = _answer(bytes(code), head)
-            answer["retire"] = _memory() - at_start > _MOST_GROWTH
+            answer["retire"] = memory_bytes() - at_start > _MOST_GROWTH
             send(answers, answer, pixels)
 
 
@@ -53,8 +48,8 @@ def _pipes() -> tuple[FileIO, FileIO]:
 
 def _answer(code: bytes, head: dict[str, Any]) -> tuple[dict[str, Any], memoryview]:
     coding = Coding(**head["coding"])
-    _limit("RLIMIT_AS", _memory() + _SPARE_BYTES + _COPIES * coding.frame_bytes)
-    _alarm(head["seconds"])
+    limit("RLIMIT_AS", memory_bytes() + _SPARE_BYTES + _COPIES * coding.frame_bytes)
+    alarm(head["seconds"])
     try:
         pixels = decode(code, coding)
     except DecodeError as error:
@@ -62,33 +57,8 @@ def _answer(code: bytes, head: dict[str, Any]) -> tuple[dict[str, Any], memoryvi
     except MemoryError:
         return {"kind": "too large", "message": "a frame takes more memory than allowed"}, memoryview(b"")
     finally:
-        _alarm(0)
+        alarm(0)
     return {"kind": "", "message": ""}, raw(pixels)
-
-
-def _alarm(seconds: float) -> None:
-    """End this process after that long, should the parent no longer be there to do it; 0: not at all."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def _limit(name: str, most: int) -> None:
-    number = getattr(resource, name, None)
-    if number is None:
-        return
-    hard = resource.getrlimit(number)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    with contextlib.suppress(ValueError, OSError):  # macOS knows the name and refuses
-        resource.setrlimit(number, (most, hard))
-
-
-def _memory() -> int:
-    """Bytes of address space in use, where Linux tells; else 0."""
-    try:
-        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":

@@ -8,10 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+from voxcam.core.confinement import limit
 
 _MOST_BYTES = 16 << 30  # of address space: torch and MONAI alone take a few GiB of it
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of sched.h
@@ -20,7 +17,8 @@ _NEW_USER, _NEW_NET = 0x10000000, 0x40000000  # CLONE_NEWUSER, CLONE_NEWNET of s
 def main() -> None:
     """Load the model, run it on zeros, and say how it went in one line of JSON."""
     _without_network()
-    _bounded()
+    limit("RLIMIT_AS", _MOST_BYTES)
+    limit("RLIMIT_CORE", 0)
     from voxcam.errors import VoxcamError
     from voxcam.model.assembly import assembled
     from voxcam.model.trusted.evaluating import evaluated_parts
@@ -43,13 +41,6 @@ def _without_network() -> None:
             libc = ctypes.CDLL(None, use_errno=True)
             if libc.unshare(_NEW_NET) != 0:
                 libc.unshare(_NEW_USER | _NEW_NET)
-
-
-def _bounded() -> None:
-    if resource is not None:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
-            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 if __name__ == "__main__":

@@ -6,23 +6,17 @@ meant to die in the parent's place, and loads neither torch nor MONAI.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import sys
 import warnings
 from io import FileIO
-from pathlib import Path
 from typing import Any
 
+from voxcam.core.confinement import alarm, limit, memory_bytes
 from voxcam.model.weights.pickled import read_pickled
 from voxcam.model.weights.refusals import Refusal
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 MOST_ANSWER_BYTES = 256 << 20
 
@@ -33,10 +27,10 @@ def main() -> None:
     file, answer = _pipes()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     warnings.simplefilter("ignore")
-    _limit("RLIMIT_CORE", 0)
-    _limit("RLIMIT_FSIZE", MOST_ANSWER_BYTES)
-    _limit("RLIMIT_AS", _memory() + int(memory))
-    _alarm(seconds)
+    limit("RLIMIT_CORE", 0)
+    limit("RLIMIT_FSIZE", MOST_ANSWER_BYTES)
+    limit("RLIMIT_AS", memory_bytes() + int(memory))
+    alarm(seconds)
     text = json.dumps(answered(file)).encode()
     with answer:
         answer.write(text)
@@ -61,31 +55,6 @@ def _pipes() -> tuple[FileIO, FileIO]:
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
     return file, answer
-
-
-def _alarm(seconds: float) -> None:
-    """End this process after that long, should the parent no longer be there to do it."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-
-
-def _limit(name: str, most: int) -> None:
-    number = getattr(resource, name, None)
-    if number is None:
-        return
-    hard = resource.getrlimit(number)[1]
-    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-    with contextlib.suppress(ValueError, OSError):  # macOS knows the name and refuses
-        resource.setrlimit(number, (most, hard))
-
-
-def _memory() -> int:
-    """Bytes of address space in use, where Linux tells; else 0."""
-    try:
-        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 if __name__ == "__main__":
