@@ -70,17 +70,18 @@ def test_in_the_napari_layers(planted: tuple[Volume, np.ndarray]) -> None:
     pytest.importorskip("napari", reason="the plugin needs napari")
     from napari.components import ViewerModel
 
-    from voxcam.plugin.frame import place
-    from voxcam.plugin.layers import ReviewLayers
-    from voxcam.plugin.review import Review
+    from voxcam.plugin.canvas.frame import place
+    from voxcam.plugin.canvas.layers import ReviewLayers
+    from voxcam.plugin.review.review import Review
 
     volume, truth = planted
     review, viewer = Review(), ViewerModel()
     layers = ReviewLayers(viewer, review)
     review.open(volume)
+    review.set_look(layered=True)
     review.adopt(_explained(volume))
     placement = place(volume.geometry)
-    for layer in (layers.study, layers.evidence["landmark"]):
+    for layer in (layers.study, layers.classes.by_class["landmark"]):
         data = np.asarray(layer.data)
         display = np.array(layer.data_to_world(np.unravel_index(np.nanargmax(data), data.shape)))
         assert _off(volume, placement.to_world(display), truth) <= 0.5
@@ -119,7 +120,7 @@ def test_there_and_back_in_any_orientation(
     """DICOM to volume to napari's display to NIfTI and back: within a thousandth of a millimetre."""
     from napari.layers import Layer
 
-    from voxcam.plugin.frame import place
+    from voxcam.plugin.canvas.frame import place
     from voxcam.plugin.reader import as_layer
 
     folder = tmp_path_factory.mktemp("planted")

@@ -54,6 +54,10 @@ class ExplainError(VoxcamError):
     """A class, method or layer is unknown, or its map cannot be made."""
 
 
+class UnplacedError(ExplainError):
+    """No map can be placed on the study: its preprocessing cannot be followed. Scores are sound."""
+
+
 class ExportError(VoxcamError):
     """A result cannot be written where it was asked."""
 

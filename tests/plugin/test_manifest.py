@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 from npe2 import PluginManifest
+from voxcam.plugin.docks.model_panel import DEVICES
 
-from voxcam.plugin.panels import DEVICES
 from voxcam.samples import SAMPLES
 
 MANIFEST = Path(__file__).parents[2] / "napari.yaml"

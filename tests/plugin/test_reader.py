@@ -17,13 +17,13 @@ from voxcam.core.volume import Volume
 from voxcam.errors import ExportError, ReadError
 from voxcam.export.nifti import write_nifti as save
 from voxcam.plugin import samples
-from voxcam.plugin.appearance import made_of, measured_nothing, moment_words
+from voxcam.plugin.canvas.appearance import made_of, measured_nothing, moment_words
 from voxcam.plugin.reader import as_layer, get_reader, read
 from voxcam.plugin.writer import write_nifti
 from voxcam.samples import SAMPLES, sample_path
 
 
-@pytest.mark.parametrize("module", ["reader", "samples", "writer", "review", "frame"])
+@pytest.mark.parametrize("module", ["reader", "samples", "writer", "review.review", "canvas.frame", "canvas.picture"])
 def test_importing_it_loads_neither_torch_nor_monai_nor_the_viewer(module):
     code = f"import sys, voxcam.plugin.{module}; print({{'torch', 'monai', 'napari'}} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -103,15 +103,15 @@ def test_a_scan_saved_from_its_layer_has_the_true_affine_of_an_oblique_scan(tmp_
 def test_evidence_is_saved_raw_on_the_scan_grid(tmp_path, scan, explained):
     from napari.components import ViewerModel
 
-    from voxcam.plugin.layers import ReviewLayers
-    from voxcam.plugin.review import Review
+    from voxcam.plugin.canvas.layers import ReviewLayers
+    from voxcam.plugin.review.review import Review
 
     review = Review()
     layers = ReviewLayers(ViewerModel(), review)
     review.open(scan)
     review.adopt(explained)
-    review.set_look(threshold=0.5, opacity=0.2)
-    data, attributes, _ = layers.evidence["nodule"].as_layer_data_tuple()
+    review.set_look(threshold=0.5, opacity=0.2, layered=True)
+    data, attributes, _ = layers.classes.by_class["nodule"].as_layer_data_tuple()
     write_nifti(str(tmp_path / "evidence.nii.gz"), data, attributes)
     saved = nibabel.as_closest_canonical(nibabel.load(tmp_path / "evidence.nii.gz"))
     assert saved.get_data_dtype() == np.float32

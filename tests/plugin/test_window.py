@@ -15,7 +15,7 @@ from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.export.style import colours_of
-from voxcam.plugin.room import Room
+from voxcam.plugin.docks.room import Room
 
 pytestmark = pytest.mark.gui
 
@@ -43,8 +43,6 @@ def picture(room, bare=True):
     if bare:
         for name in list(canvas.overlays):
             canvas.overlays[name].visible = False
-        for layer in room.layers.evidence.values():
-            layer.colorbar.visible = False
     return room.viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
 
 
@@ -98,8 +96,8 @@ def test_evidence_colours_what_speaks_for_the_class_and_no_other_pixel(lit):
     hidden = picture(lit)
     changed = np.abs(shown - hidden).max(axis=-1) > 0
     assert np.abs(hidden - hidden.mean(axis=-1, keepdims=True)).max() <= 1
-    layer = lit.layers.evidence["nodule"]
-    evidence = np.nan_to_num(np.asarray(layer.data[lit.viewer.dims.current_step[0]]))
+    layer = lit.layers.picture.layer
+    evidence = np.asarray(layer.data[lit.viewer.dims.current_step[0]])[..., 3]
     rows, columns = np.argwhere(changed).T
     reach = np.argwhere(evidence > 0)
     corners = [layer.data_to_world((0, *(reach.min(0) - 1))), layer.data_to_world((0, *(reach.max(0) + 1)))]
@@ -113,8 +111,8 @@ def test_the_peak_has_the_very_colour_of_the_figures(lit):
     shot = picture(lit)
     row, column = np.rint(on_canvas(lit, lit.layers.display_point(), shot.shape)).astype(int)
     style = lit.layers.styles()["nodule"]
-    layer = lit.layers.evidence["nodule"]
-    value = np.asarray(layer.data[lit.viewer.dims.current_step])
+    seen = lit.review.heatmap("nodule").on(lit.layers.placement.geometry)
+    value = np.asarray(seen.voxels[lit.viewer.dims.current_step])
     *colour, alpha = colours_of(value, style)
     low, high = lit.layers.study.contrast_limits
     grey = (40 - low) / (high - low)
@@ -136,7 +134,7 @@ def test_an_empty_map_adds_no_colour_on_its_own_range_either(lit):
     lit.review.set_look(shown=frozenset(), shared_range=False)
     without = picture(lit)
     lit.review.show_class("other")
-    assert lit.layers.evidence["other"].visible
+    assert lit.layers.picture.layer.visible
     assert np.array_equal(picture(lit), without)
 
 

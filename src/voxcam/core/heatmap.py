@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,7 @@ class Heatmap:
         """The raw evidence, shape ``evidence.shape``."""
         return np.asarray(self.evidence.voxels, dtype=np.float32)
 
-    @property
+    @cached_property
     def largest(self) -> float:
         """The highest evidence; NaN if the map is NaN throughout."""
         return float(np.nanmax(self.values)) if np.isfinite(self.values).any() else float("nan")

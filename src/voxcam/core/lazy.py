@@ -97,7 +97,7 @@ class Stacked(Lazy):
         i, j, *places = (range(one, one + 1) if isinstance(one, int) else one for one in asked)
         # In memory the slices follow one another: they are written, and mostly read, one by one.
         part = np.empty([len(one) for one in (*places, i, j)], self.dtype)
-        within = _as_key(i), _as_key(j)
+        within = as_key(i), as_key(j)
         for where in product(*(range(len(one)) for one in places)):
             at = tuple(one[n] for one, n in zip(places, where, strict=True))
             part[where] = self._slice(at)[within]
@@ -165,8 +165,8 @@ class Part(Lazy):
         asked = list(self._asked)
         for axis, one in zip(self._axes, spelled_out(key, self.shape), strict=True):
             whole = asked[axis]
-            asked[axis] = whole[_as_key(one)] if isinstance(whole, range) else whole
-        part = np.asarray(self.voxels[tuple(_as_key(one) for one in asked)])
+            asked[axis] = whole[as_key(one)] if isinstance(whole, range) else whole
+        part = np.asarray(self.voxels[tuple(as_key(one) for one in asked)])
         left = [axis for axis, one in enumerate(asked) if isinstance(one, range)]
         return part.transpose([left.index(axis) for axis in self._axes if axis in left])
 
@@ -258,7 +258,7 @@ def spelled_out(key: Any, shape: tuple[int, ...]) -> list[int | range]:
     return asked
 
 
-def _as_key(one: int | range) -> Any:
+def as_key(one: int | range) -> Any:
     """Return a range as the slice that picks it."""
     if isinstance(one, int):
         return one

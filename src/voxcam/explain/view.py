@@ -9,7 +9,7 @@ import numpy as np
 
 from voxcam import cam
 from voxcam.core.explanation import Explanation
-from voxcam.errors import ExplainError
+from voxcam.errors import ExplainError, UnplacedError
 from voxcam.explain.names import check_names
 from voxcam.explain.provenance import provenance
 from voxcam.explain.run import Run, offset
@@ -138,7 +138,7 @@ def _layers(classifier: Classifier, asked: Asked) -> tuple[str, ...]:
 def _require_followed(classifier: Classifier, prepared: Prepared, asked: Asked) -> None:
     unfollowed = prepared.unfollowed
     if asked.methods and unfollowed:
-        raise ExplainError(
+        raise UnplacedError(
             f"no heatmap of {classifier.name!r} can be placed: its preprocessing has "
             f"{', '.join(unfollowed)}, whose geometry cannot be followed; "
             "scores alone are sound (--method none)"

@@ -50,7 +50,7 @@ def open_review(
         volume = _study_of(explanation, volume)
     import napari
 
-    from voxcam.plugin.room import Room
+    from voxcam.plugin.docks.room import Room
 
     viewer = napari.Viewer(title="VoxCAM", show=show, show_welcome_screen=False)
     room = Room(viewer)

@@ -85,7 +85,7 @@ def _layers(series: Series) -> list[LayerData]:
 
 def as_layer(volume: Any, name: str | None = None) -> LayerData:
     """Return a volume as napari's layer data tuple, on the display frame."""
-    from voxcam.plugin.appearance import appearance, volume_name
+    from voxcam.plugin.canvas.appearance import appearance, volume_name
 
     voxels, attributes = appearance(volume)
     attributes["name"] = name or volume_name(volume)

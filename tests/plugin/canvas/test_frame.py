@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
-from voxcam.plugin.frame import in_display_order, letters, place
+from voxcam.plugin.canvas.frame import in_display_order, letters, place
 
 
 def every_index(shape):

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# "smooth" is linear between the network's units, "cells" shows each unit as the block it is, "contours" draws
+# lines at the threshold, half, and four fifths of the range.
+Drawn = Literal["smooth", "cells", "contours"]
+DRAWN: tuple[Drawn, ...] = get_args(Drawn)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What a class has of its own instead of all classes' threshold and opacity."""
+
+    threshold: float
+    opacity: float
 
 
 @dataclass(frozen=True)
@@ -19,8 +36,16 @@ class Look:
         Share of the range, 0 to under 1, up to which nothing is shown.
     opacity
         0..1.
+    own
+        Threshold and opacity of the classes that have their own.
+    colours
+        Class to the name of its colours, one of `voxcam.export.style.COLOURS`.
     shared_range
         All classes on one range (0 to the highest evidence of any), or each on its own.
+    drawn
+        Smooth, the network's own cells, or contours.
+    layered
+        Each class as a napari layer of its own, with napari's controls, instead of all as one picture.
     hidden
         All evidence off, in one stroke; `shown` is kept.
     """
@@ -30,8 +55,16 @@ class Look:
     shown: frozenset[str] = frozenset()
     threshold: float = 0.0
     opacity: float = 0.8
+    own: Mapping[str, Own] = field(default_factory=dict)
+    colours: Mapping[str, str] = field(default_factory=dict)
     shared_range: bool = True
+    drawn: Drawn = "smooth"
+    layered: bool = False
     hidden: bool = False
+
+    def of(self, name: str) -> Own:
+        """Return threshold and opacity of a class."""
+        return self.own.get(name, Own(self.threshold, self.opacity))
 
 
 @dataclass(frozen=True)
@@ -61,19 +94,35 @@ class ClassRow:
     ----------
     score
         In words: "0.87", "> 0.99", "63.2 years".
+    value
+        The score itself, to sort by.
     share
         Of the bar that is filled, 0..1; None of a score that is no probability.
+    threshold
+        The score from which on the class is called; None if the model states none.
     explained
         Whether it has a heatmap.
+    empty
+        Whether nothing speaks for it.
+    largest
+        The highest evidence, to sort by; NaN without a map.
     evidence
         In words.
     """
 
     name: str
     score: str
+    value: float
     share: float | None
+    threshold: float | None
     explained: bool
     shown: bool
     empty: bool
+    largest: float
     colours: str
     evidence: str
+
+    @property
+    def called(self) -> bool:
+        """Whether the score reaches its threshold; False where there is none."""
+        return self.threshold is not None and self.value >= self.threshold

@@ -11,12 +11,13 @@ import numpy as np
 
 from voxcam.core.lazy import sampled
 from voxcam.export.planes import DISPLAY
-from voxcam.plugin.frame import in_display_order, place_volume
+from voxcam.plugin.canvas.frame import in_display_order, place_volume
 
 if TYPE_CHECKING:
     from voxcam.core.heatmap import Heatmap
     from voxcam.core.volume import Axis, Volume
     from voxcam.core.windows import Window
+    from voxcam.plugin.canvas.frame import Placement
 
 _PICTURES = ("US", "IVUS", "ES", "XC", "OP", "OPT", "GM", "SM")
 _LOOKED_AT = 24  # slices of a volume that is read as asked
@@ -61,6 +62,21 @@ def appearance(volume: Volume, window: Window | None = None) -> tuple[Any, dict[
         "interpolation2d": "linear",
     }
     return data, attributes
+
+
+def placed(placement: Placement) -> dict[str, Any]:
+    """Return the attributes that put a layer on a placed grid."""
+    return {
+        "scale": placement.scale,
+        "translate": placement.translate,
+        "units": ("mm",) * 3,
+        "axis_labels": placement.axis_labels,
+        "metadata": {
+            "affine": placement.geometry.affine,
+            "geometry": placement.geometry,
+            "badge": placement.badge,
+        },
+    }
 
 
 def _bytes(colour: Any) -> Any:

@@ -9,7 +9,7 @@ from phantoms import explanation_of
 
 from voxcam.core.answer import Answer
 from voxcam.core.windows import Window
-from voxcam.plugin.review import Review
+from voxcam.plugin.review.review import Review
 
 
 @pytest.fixture
@@ -204,12 +204,12 @@ def test_maps_of_the_network_as_a_whole_are_shown_at_any_layer(review, scan):
 
 def test_a_note_says_which_methods_are_one_map_and_what_memory_cost(review, explained):
     review.adopt(explained)
-    assert review.note == ""
+    assert review.reading.note == ""
     same = {"one_map": {"layer3": ["grad-cam", "hires-cam", "xgrad-cam"]}}
     review.adopt(replace(explained, provenance=same))
-    assert review.note == "At this layer grad-cam, hires-cam and xgrad-cam are one and the same map."
+    assert review.reading.note == "At this layer grad-cam, hires-cam and xgrad-cam are one and the same map."
     review.adopt(replace(explained, provenance={"memory": ["too little memory: one sample at a time"]}))
-    assert review.note == "Too little memory: one sample at a time."
+    assert review.reading.note == "Too little memory: one sample at a time."
 
 
 def test_colours_differ_between_classes_and_can_be_chosen(review, explained):
@@ -224,19 +224,21 @@ def test_colours_differ_between_classes_and_can_be_chosen(review, explained):
 
 def test_the_hottest_class_is_the_one_with_the_highest_evidence(review, explained):
     review.adopt(explained)
-    assert review.hottest(["effusion", "clear"]).class_name == "effusion"
-    assert review.hottest(["clear"]) is None
+    assert review.reading.hottest(["effusion", "clear"]).class_name == "effusion"
+    assert review.reading.hottest(["clear"]) is None
     review.set_look(hidden=True)
-    assert review.hottest().class_name == "nodule"
+    assert review.reading.hottest().class_name == "nodule"
 
 
-def test_an_explanation_without_heatmaps_is_refused_in_words(review, scan, explained):
-    from dataclasses import replace
-
-    lines = heard(review)
-    review.adopt(replace(explained, heatmaps=()))
-    assert lines == [("This explanation holds no heatmaps.", True)]
-    assert review.explanation is None
+def test_an_explanation_without_heatmaps_shows_its_scores_and_why(review, scan, explained):
+    why = {"warnings": ["no heatmap can be placed: a step cannot be followed"]}
+    review.adopt(replace(explained, heatmaps=(), provenance=why))
+    first = review.rows[0]
+    assert (first.name, first.score, first.explained) == ("nodule", "0.90", False)
+    assert [row.evidence for row in review.rows] == ["not explained"] * 3
+    assert review.visible == ()
+    assert review.reading.note == "No heatmap can be placed: a step cannot be followed."
+    assert review.style("nodule").high == 1.0
 
 
 def test_the_window_is_told(review):
@@ -250,7 +252,7 @@ def test_reading_a_scan_ends_a_run(review, scan, explained):
     run = review.start()
     reading = review.start_reading()
     assert not review.finish(run, explained)
-    assert review.finish_reading(reading, scan)
+    assert review.finish_reading(reading, [(scan, None)])
 
 
 def test_a_value_has_no_bar_and_the_spread_of_an_ensemble_is_told(scan, explained):
@@ -269,4 +271,4 @@ def test_a_value_has_no_bar_and_the_spread_of_an_ensemble_is_told(scan, explaine
     (row,) = review.rows
     assert (row.score, row.share) == ("63.2 years", None)
     assert row.evidence.endswith("; score ± 2")
-    assert review.note == "Voxels are 8 mm along k, the model was trained on 1 to 5 mm."
+    assert review.reading.note == "Voxels are 8 mm along k, the model was trained on 1 to 5 mm."

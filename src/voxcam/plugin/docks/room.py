@@ -14,14 +14,16 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QSizePolicy, QVBoxLayout, QWidge
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.export.planes import PLANES
-from voxcam.plugin.bundles import bundle_words, demo_bundles, preferred_device
-from voxcam.plugin.frame import place
-from voxcam.plugin.layers import ReviewLayers
-from voxcam.plugin.overlays import Overlays
-from voxcam.plugin.panels import DEVICES, ClassifierPanel, EvidencePanel, ScanPanel
-from voxcam.plugin.questions import TrustDialog, WeightsDialog
-from voxcam.plugin.review import LABEL, Review
-from voxcam.plugin.running import Runner
+from voxcam.plugin.canvas.frame import place
+from voxcam.plugin.canvas.layers import ReviewLayers
+from voxcam.plugin.canvas.overlays import Overlays
+from voxcam.plugin.docks.evidence_panel import EvidencePanel
+from voxcam.plugin.docks.model_panel import DEVICES, ModelPanel
+from voxcam.plugin.docks.questions import TrustDialog, WeightsDialog
+from voxcam.plugin.docks.scan_panel import ScanPanel
+from voxcam.plugin.review.review import LABEL, Review
+from voxcam.plugin.work.bundles import bundle_words, demo_bundles, preferred_device
+from voxcam.plugin.work.runner import Runner
 
 if TYPE_CHECKING:
     import napari
@@ -50,7 +52,7 @@ class Room(QWidget):  # type: ignore[misc]
         self.layers = ReviewLayers(napari_viewer, self.review)
         self.overlays = Overlays(napari_viewer, self.review)
         self.runner = Runner(self.review)
-        self.scan, self.classifier = ScanPanel(), ClassifierPanel(demo_bundles())
+        self.scan, self.classifier = ScanPanel(), ModelPanel(demo_bundles())
         self.evidence = EvidencePanel()
         self.message = QLabel("")
         self._lay_out()
@@ -81,11 +83,6 @@ class Room(QWidget):  # type: ignore[misc]
         path = QFileDialog.getExistingDirectory(self, "Open a folder")
         if path:
             self.runner.read(Path(path))
-
-    def open_series(self, number: int) -> None:
-        """Read another series of the open place."""
-        if self.review.place is not None and number != self.review.open_series:
-            self.runner.read(self.review.place, series=number)
 
     def open_layer(self) -> None:
         """Read the scan of the selected layer, if VoxCAM opened it."""
@@ -145,10 +142,7 @@ class Room(QWidget):  # type: ignore[misc]
 
     def jump(self) -> None:
         """Step to the hottest slice of the chosen class, or of the hottest shown."""
-        chosen = self.evidence.table.chosen_class
-        heatmap = self.review.hottest([chosen] if chosen else [])
-        if heatmap is None or not self.layers.jump_to(heatmap):
-            self.review.said.emit(f"{chosen or 'No class'}: no positive evidence in this scan.", False)
+        self.review.step_peak(self.evidence.table.chosen_class)
 
     def hide_evidence(self, hidden: bool | None = None) -> None:
         """Hide all evidence, or show it again; None turns it over."""
@@ -158,6 +152,9 @@ class Room(QWidget):  # type: ignore[misc]
         """Write the slice on the screen and its evidence as a PNG; ask where unless told."""
         explanation = self.review.explanation
         if explanation is None:
+            return
+        if not explanation.explained:
+            self.review.said.emit("There is no heatmap to draw: scores alone were found.", True)
             return
         name = self.evidence.table.chosen_class
         if name not in explanation.explained:
@@ -179,7 +176,7 @@ class Room(QWidget):  # type: ignore[misc]
     def figure_options(self, name: str) -> FigureOptions:
         """Return what makes a figure of class `name` look as the screen does."""
         look, volume = self.review.look, self.review.volume
-        through = next((axis for axis in range(3) if self._order()[0] == axis), 0)
+        through = self.layers.order()[0]
         index = None
         if volume is not None:
             at = place(volume.geometry)
@@ -219,7 +216,6 @@ class Room(QWidget):  # type: ignore[misc]
         scan.file_asked.connect(self.open_file)
         scan.folder_asked.connect(self.open_folder)
         scan.layer_asked.connect(self.open_layer)
-        scan.series_asked.connect(self.open_series)
         scan.window_asked.connect(review.set_window)
         scan.plane_asked.connect(self.layers.show_plane)
         classifier.bundle_asked.connect(self.choose_bundle)
@@ -296,10 +292,6 @@ class Room(QWidget):  # type: ignore[misc]
         self.message.setText(line)
         self.message.setStyleSheet("color: #ff8a73" if wrong else "")
         self.message.setVisible(bool(line))
-
-    def _order(self) -> list[int]:
-        offset = self.viewer.dims.ndim - 3
-        return [axis - offset for axis in self.viewer.dims.order if axis >= offset]
 
     def _window_on_screen(self) -> Window | None:
         """Return the review's window, or the one the study's contrast limits were drawn to."""

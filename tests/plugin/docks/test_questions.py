@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel
 from voxcam.errors import ChangedWeightsError
 from voxcam.model.bundle import Need
 from voxcam.model.trusted import Code
-from voxcam.plugin.questions import TrustDialog, WeightsDialog, listing
+from voxcam.plugin.docks.questions import TrustDialog, WeightsDialog, listing
 
 CODE = Code(
     "Nodules",
@@ -54,7 +54,7 @@ def test_enter_and_escape_mean_no_and_only_the_button_means_yes(qtbot) -> None:
 def test_a_run_that_would_run_code_asks_and_runs_once_trusted(
     make_napari_viewer, scan, tmp_path, qtbot
 ) -> None:
-    from voxcam.plugin.room import Room
+    from voxcam.plugin.docks.room import Room
 
     steps = {
         "_target_": "Compose",
@@ -72,9 +72,10 @@ def test_a_run_that_would_run_code_asks_and_runs_once_trusted(
     digest = room.dialog.digest
     room.dialog.trusted.emit(digest)
     room.dialog.accept()
-    qtbot.waitUntil(lambda: room.review.running is None and room.message.text() != "", timeout=60_000)
+    qtbot.waitUntil(lambda: room.review.explanation is not None, timeout=60_000)
     assert room.review.trusted == digest
-    assert "geometry cannot be followed" in room.message.text(), "the code ran, its heatmaps are refused"
+    assert "geometry cannot be followed" in room.evidence.note.text(), "the code ran, heatmaps are refused"
+    assert [row.explained for row in room.review.rows] == [False, False]
     room.runner.wait(20)
 
 
@@ -102,7 +103,7 @@ def test_a_run_with_changed_weights_asks_and_goes_on_once_they_are_meant(
     from safetensors.torch import load_file, save_file
 
     from voxcam.model.loading import load_classifier
-    from voxcam.plugin.room import Room
+    from voxcam.plugin.docks.room import Room
 
     monkeypatch.setenv("VOXCAM_MODELS", str(tmp_path / "register"))
     model = write_bundle(tmp_path / "model", inferer={"_target_": "SimpleInferer"})

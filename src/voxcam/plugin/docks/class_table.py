@@ -22,7 +22,7 @@ from voxcam.export.style import COLOURS, colour_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from voxcam.plugin.look import ClassRow
+    from voxcam.plugin.review.look import ClassRow
 
 SHOW, COLOUR, NAME, SCORE = range(4)
 ROW_HEIGHT = 36

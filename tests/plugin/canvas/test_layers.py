@@ -16,16 +16,17 @@ from voxcam.core.resampling import Resampled
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.export.style import colours_of
-from voxcam.plugin.layers import ReviewLayers
-from voxcam.plugin.review import Review
+from voxcam.plugin.canvas.layers import ReviewLayers
+from voxcam.plugin.review.review import Review
 
 
 class Desk:
     """A review with its layers, without a window."""
 
-    def __init__(self, volume=None, mask=None):
+    def __init__(self, volume=None, mask=None, *, layered=True):
         self.viewer, self.review = ViewerModel(), Review()
         self.layers = ReviewLayers(self.viewer, self.review)
+        self.review.set_look(layered=layered)
         if volume is not None:
             self.review.open(volume, mask)
 
@@ -36,7 +37,7 @@ class Desk:
 
     def colours(self, name):
         """RGBA of the slice of a class's layer, as napari maps it."""
-        layer = self.layers.evidence[name]
+        layer = self.layers.classes.by_class[name]
         at = tuple(self.viewer.dims.current_step[-3:])
         low, high = layer.contrast_limits
         rgba = layer.colormap.map((np.asarray(layer.data[at[0]]) - low) / (high - low))
@@ -81,7 +82,7 @@ def test_evidence_lies_on_the_study_voxel_for_voxel_also_when_oblique(pose):
     volume = Volume(values, Geometry(values.shape, pose), "MR")
     desk = Desk(volume)
     desk.review.adopt(explanation_of(volume, {"a": (0.5, values)}))
-    study, evidence = desk.layers.study, desk.layers.evidence["a"]
+    study, evidence = desk.layers.study, desk.layers.classes.by_class["a"]
     assert np.allclose(np.asarray(evidence.data), study.data, atol=1e-4)
     assert np.array_equal(evidence.scale, study.scale)
     assert np.array_equal(evidence.translate, study.translate)
@@ -96,7 +97,7 @@ def test_a_coarse_peak_is_hottest_at_its_world_point_in_every_stored_orientation
         cells[1, 2, 3] = 2.0
         desk.review.open(volume)
         desk.review.adopt(explanation_of(Volume(cells, coarse), {"a": (0.5, cells)}))
-        layer = desk.layers.evidence["a"]
+        layer = desk.layers.classes.by_class["a"]
         shown = np.asarray(layer.data)
         top = np.argwhere(shown > shown.max() - 1e-5).mean(axis=0)
         x, y, z = coarse.to_world((1, 2, 3))
@@ -136,13 +137,13 @@ def test_layers_are_made_once_and_used_again(desk, scan, explained):
 
 
 def test_a_layer_the_reader_deleted_is_made_again(desk):
-    desk.viewer.layers.remove(desk.layers.evidence["nodule"])
+    desk.viewer.layers.remove(desk.layers.classes.by_class["nodule"])
     desk.review.set_look(opacity=0.5)
-    assert desk.layers.evidence["nodule"] in desk.viewer.layers
+    assert desk.layers.classes.by_class["nodule"] in desk.viewer.layers
 
 
 def test_switching_the_method_swaps_the_values(desk, explained):
-    layer = desk.layers.evidence["nodule"]
+    layer = desk.layers.classes.by_class["nodule"]
     assert np.nanmax(np.asarray(layer.data)) == pytest.approx(explained.heatmap("nodule").largest)
     desk.review.set_look(method="layer-cam")
     assert np.nanmax(np.asarray(layer.data)) == pytest.approx(
@@ -152,7 +153,7 @@ def test_switching_the_method_swaps_the_values(desk, explained):
 
 
 def test_evidence_is_computed_slice_by_slice(desk):
-    assert isinstance(desk.layers.evidence["nodule"].data, Resampled)
+    assert isinstance(desk.layers.classes.by_class["nodule"].data, Resampled)
 
 
 def test_one_stroke_hides_all_evidence_and_nothing_else(desk):
@@ -166,14 +167,14 @@ def test_one_stroke_hides_all_evidence_and_nothing_else(desk):
 def test_a_class_without_evidence_stays_fully_transparent(desk):
     desk.review.show_class("clear")
     desk.review.set_look(shared_range=False)
-    assert desk.layers.evidence["clear"].visible
+    assert desk.layers.classes.by_class["clear"].visible
     assert desk.colours("clear")[..., 3].max() == 0
 
 
 def test_the_screen_has_the_colours_of_the_figures(desk):
-    desk.layers.jump_to(desk.review.hottest(["nodule"]))
+    desk.review.step_peak("nodule")
     desk.review.set_look(threshold=0.25, opacity=0.6)
-    layer = desk.layers.evidence["nodule"]
+    layer = desk.layers.classes.by_class["nodule"]
     evidence = np.asarray(layer.data[desk.viewer.dims.current_step[0]])
     truth = colours_of(evidence, desk.layers.styles()["nodule"])
     assert truth[..., 3].max() > 0.5
@@ -181,15 +182,15 @@ def test_the_screen_has_the_colours_of_the_figures(desk):
 
 
 def test_styles_are_read_back_from_the_layers(desk):
-    desk.layers.evidence["nodule"].contrast_limits = (0, 7)
-    desk.layers.evidence["nodule"].opacity = 0.33
+    desk.layers.classes.by_class["nodule"].contrast_limits = (0, 7)
+    desk.layers.classes.by_class["nodule"].opacity = 0.33
     style = desk.layers.styles()["nodule"]
     assert (style.low, style.high, style.opacity) == (0, 7, pytest.approx(0.33))
     assert set(desk.layers.styles()) == {"nodule"}
 
 
 def test_jump_steps_to_the_slice_of_the_peak(desk, scan):
-    assert desk.layers.jump_to(desk.review.hottest(["nodule"]))
+    assert desk.review.step_peak("nodule")
     x, y, z = scan.geometry.to_world((10, 8, 15))
     assert desk.layers.display_point() == pytest.approx((-z, -y, -x))
     assert desk.layers.study.data[desk.viewer.dims.current_step] == 900
@@ -200,7 +201,10 @@ def test_there_is_no_jump_to_evidence_outside_the_scan(desk, scan):
     affine[0, 3] += 1000
     far = Geometry(scan.shape, affine)
     outside = explanation_of(Volume(np.ones(scan.shape), far), {"a": (0.5, np.ones(scan.shape))})
-    assert not desk.layers.jump_to(outside.heatmaps[0])
+    desk.review.adopt(outside)
+    before = desk.layers.display_point()
+    assert desk.review.step_peak("a") is None
+    assert desk.layers.display_point() == before
 
 
 def test_planes_are_set_in_radiological_order(desk):
@@ -229,7 +233,7 @@ def test_studies_of_other_kinds_of_numbers_and_in_time_share_the_layer(scan):
     volume = desk.review.volume
     desk.review.adopt(explanation_of(volume, {"a": (0.9, values)}))
     desk.viewer.dims.set_current_step(0, 2)
-    assert desk.layers.jump_to(desk.review.hottest())
+    assert desk.review.step_peak(None)
     assert desk.viewer.dims.current_step == (2, 7 - 1 - 3, 6 - 1 - 2, 5 - 1 - 1)
     desk.review.open(scan)
     assert desk.viewer.dims.ndim == 3
@@ -307,7 +311,7 @@ def test_a_layer_of_the_reader_is_taken_over_not_copied(scan):
 
 def test_unchanged_layers_are_not_drawn_again(desk):
     redrawn = []
-    desk.layers.evidence["nodule"].events.colormap.connect(lambda event: redrawn.append(event))
+    desk.layers.classes.by_class["nodule"].events.colormap.connect(lambda event: redrawn.append(event))
     desk.review.set_look(opacity=0.5)
     assert redrawn == []
     desk.review.set_look(threshold=0.5)

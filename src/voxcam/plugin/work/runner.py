@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
 from voxcam.core.explanation import Explanation
 from voxcam.errors import Cancelled, ChangedWeightsError, UntrustedCodeError, VoxcamError
 from voxcam.model.waking import wake
+from voxcam.plugin.work.classifiers import Classifiers, code_that_would_run, explain_study
+from voxcam.plugin.work.reading import read_place, read_series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from voxcam.core.volume import Volume
     from voxcam.export.view import FigureOptions
-    from voxcam.model.classifier import Classifier
+    from voxcam.io import Series, Study
     from voxcam.model.trusted import Code
-    from voxcam.model.warm import Warm
-    from voxcam.plugin.review import Review
+    from voxcam.plugin.review.review import Review
+    from voxcam.plugin.work.reading import Read
 
     Progress = Callable[[int, int], None]
 
@@ -49,9 +49,28 @@ class Runner(QObject):  # type: ignore[misc]
         self._ended.connect(self._on_end)
 
     def read(self, place: Path, series: str | int | None = None) -> None:
-        """Read a scan and open it."""
+        """Scan a place, and open the series asked for, else its largest."""
         ticket = self.review.start_reading()
         self._start(ticket, lambda progress: read_place(place, series, progress), self._finish_reading)
+
+    def read_series(self, place: Path, study: Study, chosen: Sequence[Series]) -> None:
+        """Open series of a place that was scanned, the first of them on the screen; what is open is shown."""
+        unread = [series for series in chosen if self.review.opened(series.key) is None]
+        if not unread:
+            self._show_opened(chosen[0])
+            return
+        ticket = self.review.start_reading()
+
+        def finish(ticket: int, read: Read) -> None:
+            if self._finish_reading(ticket, read):
+                self._show_opened(chosen[0])
+
+        self._start(ticket, lambda progress: read_series(place, study, unread, progress), finish)
+
+    def _show_opened(self, series: Series) -> None:
+        reading = self.review.opened(series.key)
+        if reading is not None:
+            self.review.show(reading)
 
     def explain(self) -> None:
         """Explain the open study by the chosen classifier."""
@@ -75,7 +94,7 @@ class Runner(QObject):  # type: ignore[misc]
                     bundle, device, lambda: self.closed or not self.review.wants(ticket), **allowed
                 )
             except UntrustedCodeError as error:
-                return _code_that_would_run(bundle, error)
+                return code_that_would_run(bundle, error)
             except ChangedWeightsError as error:
                 return error
             progress(0, 0)
@@ -154,9 +173,12 @@ class Runner(QObject):  # type: ignore[misc]
         else:
             finish(ticket, outcome)
 
-    def _finish_reading(self, ticket: int, opened: Opened) -> None:
-        if self.review.finish_reading(ticket, opened.volume):
-            self.review.know_series(opened.place, opened.series, opened.number)
+    def _finish_reading(self, ticket: int, read: Read) -> bool:
+        if not self.review.wants(ticket):
+            self.review.fail(ticket)
+            return False
+        self.review.know_place(read.place, read.study)
+        return self.review.finish_reading(ticket, read.volumes)
 
     def _finish_explaining(self, ticket: int, outcome: Explanation | Code | ChangedWeightsError) -> None:
         if isinstance(outcome, ChangedWeightsError):
@@ -167,100 +189,9 @@ class Runner(QObject):  # type: ignore[misc]
             self.review.know_choices(self._classifiers.layers, self._classifiers.methods)
 
 
-class Classifiers:
-    """The classifiers loaded last, kept warm, and what can be asked of the one in use."""
-
-    def __init__(self) -> None:
-        self.layers: tuple[str, ...] = ()
-        self.methods: tuple[str, ...] = ()
-        self._warm: Warm | None = None
-        self._used: Classifier | None = None
-
-    def load(self, bundle: Path, device: str, cancelled: Callable[[], bool], **allowed: Any) -> Classifier:
-        """Return the classifier in `bundle` on `device`; `allowed` is what its reader allowed."""
-        from voxcam.model.warm import Warm
-
-        self._warm = self._warm or Warm()
-        classifier = self._warm.load(bundle, device, cancelled, **allowed)
-        if classifier is not self._used:
-            self._used, self.methods, self.layers = classifier, _methods_of(classifier), ()
-            with suppress(VoxcamError):  # the list is a convenience: without it the default layer is left
-                self.layers = tuple(layer.name for layer in classifier.layers())
-            self.layers = self.layers or tuple(filter(None, [classifier.default_layer]))
-        return classifier
-
-
-def _methods_of(classifier: Classifier) -> tuple[str, ...]:
-    """Return what can be asked of it; methods that join several layers are for the command line."""
-    from voxcam.cam import FUSION, METHODS, looks_inside
-
-    return tuple(
-        method
-        for method in METHODS
-        if method not in FUSION and not (classifier.is_opaque and looks_inside(method))
-    )
-
-
-def _code_that_would_run(bundle: Path, error: UntrustedCodeError) -> Code:
-    from voxcam.model.trusted import code_of
-
-    code = code_of(bundle)
-    if code is None or not code.would_run:
-        raise error
-    return code
-
-
-class Opened(NamedTuple):
-    """A volume, and the series of the place it is one of: in words, and its number among them."""
-
-    volume: Volume
-    place: Path
-    series: tuple[str, ...]
-    number: int
-
-
-def read_place(place: Path, series: str | int | None, progress: Progress) -> Opened:
-    """Return the volume at a place: of the series asked for, else of the largest one."""
-    from voxcam.io import read, scan
-
-    study = scan(place, progress)
-    images = [s for s in study.series if s.can_be_read(gaps="mark") and not s.localizer and s.kind == "image"]
-    images = images or list(study.series)
-    several = series is None and len(images) > 1
-    chosen = max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
-    words = tuple(" ".join(f"{n + 1}: {one.description} {one}".split()) for n, one in enumerate(study.series))
-    return Opened(read(chosen, progress, gaps="mark"), place, words, study.series.index(chosen))
-
-
-def explain_study(
-    volume: Volume,
-    classifier: Classifier,
-    methods: tuple[str, ...],
-    layers: tuple[str, ...] | None,
-    progress: Progress,
-    announce: Callable[[str], object] | None = None,
-) -> Explanation:
-    """Return the explanation of all classes, at the default layer and those asked."""
-    from voxcam.cam import looks_inside
-    from voxcam.explain import explain
-
-    if classifier.is_opaque:
-        methods = tuple(method for method in methods if not looks_inside(method)) or ("occlusion",)
-        layers = None
-    asked = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
-    return explain(volume, classifier, methods, None, asked, progress, announce=announce)
-
-
 def one_line(error: Exception) -> str:
     """Return an error as one line for the reader; a bug's traceback goes to the log."""
     if isinstance(error, VoxcamError):
         return str(error)
     log.error("a run failed", exc_info=error)
     return f"This did not work ({type(error).__name__}); the log of the terminal says more."
-
-
-def _voxels(shape: tuple[int, ...]) -> int:
-    product = 1
-    for count in shape:
-        product *= count
-    return product

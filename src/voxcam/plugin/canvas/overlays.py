@@ -8,14 +8,15 @@ import numpy as np
 from napari.components.overlays import TextOverlay
 
 from voxcam.export.planes import PLANES, Slice
-from voxcam.plugin.appearance import frame_words, made_of, measured_nothing, moment_words
-from voxcam.plugin.frame import letters, place_volume
-from voxcam.plugin.review import LABEL, NO_LAYER
+from voxcam.plugin.canvas.appearance import frame_words, made_of, measured_nothing, moment_words
+from voxcam.plugin.canvas.frame import letters, place_volume
+from voxcam.plugin.review.reading import NO_LAYER
+from voxcam.plugin.review.review import LABEL
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from voxcam.plugin.review import Review
+    from voxcam.plugin.review.review import Review
 
 _EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
 _CORNERS = {"where": "top_left", "label": "bottom_left", "badge": "top_right", "welcome": "middle_center"}

@@ -6,9 +6,9 @@ from napari.components import ViewerModel
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
-from voxcam.plugin.layers import ReviewLayers
-from voxcam.plugin.overlays import Overlays
-from voxcam.plugin.review import Review
+from voxcam.plugin.canvas.layers import ReviewLayers
+from voxcam.plugin.canvas.overlays import Overlays
+from voxcam.plugin.review.review import Review
 
 
 def desk(volume=None):

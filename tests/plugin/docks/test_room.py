@@ -12,10 +12,10 @@ from bundles import write_bundle
 from qtpy.QtCore import QPoint, Qt
 
 from voxcam.errors import Cancelled, ClassifierError
-from voxcam.plugin import running
+from voxcam.plugin.docks.room import Room
 from voxcam.plugin.opening import open_review
-from voxcam.plugin.review import LABEL, METHODS
-from voxcam.plugin.room import Room
+from voxcam.plugin.review.review import LABEL, METHODS
+from voxcam.plugin.work import runner as running
 
 pytestmark = pytest.mark.gui
 LOAD_MS = 180_000  # torch and MONAI are imported in the first run
@@ -71,7 +71,7 @@ def test_a_run_by_the_button_shows_scores_and_evidence(ready, qtbot):
     assert explanation.methods == METHODS
     assert ready.evidence.table.rowCount() == 2
     assert ready.evidence.table.item(0, 2).text() == explanation.top_class
-    assert ready.layers.evidence[explanation.top_class].visible
+    assert ready.layers.picture.layer.visible
     assert ready.classifier.run.isEnabled()
     assert len(ready.review.layers) > 1
 
@@ -202,13 +202,13 @@ def test_check_boxes_turn_evidence_on_and_off(ready, explained, qtbot):
     box = table.visualItemRect(table.item(1, 0))
     qtbot.mouseClick(table.viewport(), Qt.LeftButton, pos=QPoint(box.left() + 10, box.center().y()))
     assert ready.review.visible == ("nodule", "effusion")
-    assert ready.layers.evidence["effusion"].visible
     assert table.item(2, 2).data(Qt.UserRole) == "no positive evidence"
 
 
-def test_sliders_and_boxes_change_the_layers(ready, explained):
+def test_sliders_and_boxes_change_the_look_and_the_layers_of_classes(ready, explained):
+    ready.review.set_look(layered=True)
     ready.review.adopt(explained)
-    layer = ready.layers.evidence["nodule"]
+    layer = ready.layers.classes.by_class["nodule"]
     ready.evidence.opacity.setValue(0.35)
     ready.evidence.threshold.setValue(0.5)
     assert layer.opacity == pytest.approx(0.35)
@@ -216,7 +216,8 @@ def test_sliders_and_boxes_change_the_layers(ready, explained):
     assert layer.colormap.map(np.array([0.8]))[0, 3] > 0
     ready.review.show_class("effusion")
     ready.evidence.shared.setChecked(False)
-    assert ready.layers.evidence["effusion"].contrast_limits[1] == pytest.approx(0.5, abs=0.05)
+    effusion = ready.layers.classes.by_class["effusion"]
+    assert effusion.contrast_limits[1] == pytest.approx(0.5, abs=0.05)
 
 
 def test_methods_switch_without_a_run(ready, explained, qtbot):
@@ -224,7 +225,7 @@ def test_methods_switch_without_a_run(ready, explained, qtbot):
     ready.evidence.methods.setCurrentIndex(1)
     ready.evidence.methods.textActivated.emit("layer-cam")
     assert ready.review.look.method == "layer-cam"
-    assert ready.layers.evidence["nodule"].metadata["heatmap"].method == "layer-cam"
+    assert ready.review.heatmap("nodule").method == "layer-cam"
 
 
 def test_a_method_that_needs_a_run_is_offered_marked_and_shown_after_it(ready, qtbot):
@@ -245,8 +246,7 @@ def test_a_method_that_needs_a_run_is_offered_marked_and_shown_after_it(ready, q
     qtbot.waitUntil(lambda: ready.review.explanation is not first, timeout=LOAD_MS)
     assert ready.review.look.method == "occlusion"
     assert box.currentText() == "occlusion"
-    shown = ready.layers.evidence[ready.review.explanation.top_class]
-    assert shown.metadata["heatmap"].layer == "network"
+    assert ready.review.heatmap(ready.review.explanation.top_class).layer == "network"
 
 
 def test_keys_work_on_the_canvas(ready, explained):
@@ -340,7 +340,7 @@ def test_opening_the_dock_is_quick_and_loads_no_torch(make_napari_viewer):
     import subprocess
     import sys
 
-    code = "import sys, voxcam.plugin.room; print({'torch', 'monai'} & set(sys.modules))"
+    code = "import sys, voxcam.plugin.docks.room; print({'torch', 'monai'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
 
@@ -356,18 +356,17 @@ def test_the_list_of_windows_names_the_one_on_the_screen(room, scan):
         assert room.scan.windows.currentData() == window
 
 
-def test_another_series_of_the_place_can_be_opened(room, qtbot, tmp_path):
+def test_other_series_of_the_place_can_be_opened_and_are_kept(room, qtbot, tmp_path):
     uids = {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
     write_dicom_series(tmp_path / "a", noise((9, 8, 6)), SeriesNumber="1", SeriesDescription="thin", **uids)
     write_dicom_series(tmp_path / "b", noise((5, 4, 3)), SeriesNumber="2", SeriesDescription="thick", **uids)
-    with qtbot.waitSignal(room.review.study_changed, timeout=20_000):
+    with qtbot.waitSignal(room.review.places_changed, timeout=20_000):
         room.runner.read(tmp_path)
-    qtbot.waitUntil(lambda: room.scan.series.count() == 2)
+    qtbot.waitUntil(lambda: room.review.volume is not None, timeout=20_000)
     assert room.review.volume.shape == (9, 8, 6)
-    assert room.scan.series.isVisible()
-    assert room.scan.series.currentIndex() == 0
-    assert "thick" in room.scan.series.itemText(1)
-    room.scan.series.setCurrentIndex(1)
-    room.scan.series.activated.emit(1)
+    ((place, study),) = room.review.places.items()
+    room.runner.read_series(place, study, study.series[::-1])
     qtbot.waitUntil(lambda: room.review.volume.shape == (5, 4, 3), timeout=20_000)
-    qtbot.waitUntil(lambda: room.scan.series.currentIndex() == 1)
+    assert len(room.review.readings) == 2
+    room.runner.read_series(place, study, study.series[:1])  # is open: shown at once
+    assert room.review.volume.shape == (9, 8, 6)

@@ -1,0 +1,202 @@
+"""The layers of a reading, as napari shows them: the study, a drawn finding, the evidence.
+
+Layers are made once and used again: their data is swapped and they are hidden, never removed and
+added anew, which crashes napari 0.9 in OpenGL (napari/napari#8471).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from voxcam.core.volume import grey
+from voxcam.export.panels import MASK_COLOUR
+from voxcam.plugin.canvas.appearance import appearance, volume_name
+from voxcam.plugin.canvas.class_layers import ClassLayers
+from voxcam.plugin.canvas.frame import Placement, place_volume
+from voxcam.plugin.canvas.picture_layer import PictureLayer
+from voxcam.plugin.canvas.placing import blank, set_what_differs
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from voxcam.core.volume import Volume
+    from voxcam.export.style import HeatmapStyle
+    from voxcam.plugin.review.review import Review
+
+
+class ReviewLayers:
+    """Keep the layers of `viewer` as the review has it.
+
+    Parameters
+    ----------
+    viewer
+        napari's viewer, or its model alone.
+    review
+        What is read.
+    """
+
+    def __init__(self, viewer: ViewerModel, review: Review) -> None:
+        self.viewer, self.review = viewer, review
+        self.placement: Placement | None = None
+        self.study: Image | None = None
+        self.finding: Labels | None = None
+        self.picture = PictureLayer(viewer, self._insert)
+        self.classes = ClassLayers(viewer, self._insert)
+        review.study_changed.connect(self._show_study)
+        review.window_changed.connect(self._show_window)
+        review.point_changed.connect(self._show_point)
+        review.explanation_changed.connect(self._show_evidence)
+        review.look_changed.connect(self._show_evidence)
+        viewer.dims.events.point.connect(self._on_step)
+        viewer.dims.events.order.connect(self._on_order)
+
+    def adopt(self, layer: Image) -> None:
+        """Take a layer that the reader made for the study's own, before its volume is opened."""
+        if self.study is not None and self.study is not layer and self.study in self.viewer.layers:
+            self.study.visible = False
+        self.study = layer
+
+    def display_point(self) -> tuple[float, float, float]:
+        """Return the display coordinates of the slices shown now."""
+        a, b, c = self.viewer.dims.point[-3:]
+        return float(a), float(b), float(c)
+
+    def order(self) -> tuple[int, int, int]:
+        """Return the display axes as napari orders them, without time: stepped through, down, across."""
+        offset = self.viewer.dims.ndim - 3
+        a, b, c = (axis - offset for axis in self.viewer.dims.order if axis >= offset)
+        return a, b, c
+
+    def show_plane(self, through: int) -> None:
+        """Show the plane that display axis `through` (0 axial, 1 coronal, 2 sagittal) is across."""
+        offset = self.viewer.dims.ndim - 3
+        # Set, not rolled: rolling transposes the coronal plane.
+        order = (through, *[axis for axis in range(3) if axis != through])
+        self.viewer.dims.ndisplay = 2
+        self.viewer.dims.order = (*range(offset), *[axis + offset for axis in order])
+        self.viewer.reset_view()
+
+    def styles(self) -> dict[str, HeatmapStyle]:
+        """Return the style of each visible class as the screen has it, so that figures match it."""
+        reading = self.review.reading
+        return {name: reading.style(name) for name in reading.visible} | self.classes.styles(reading)
+
+    # --- the study
+
+    def _show_study(self) -> None:
+        volume = self.review.volume
+        if volume is None:
+            self._show_nothing()
+            return
+        self.placement = place_volume(volume)
+        # One layer for every study: napari cannot turn a grey one into one of colours.
+        self.study = self._put(self.study, Image, grey(volume, whole=True), volume_name(volume))
+        self._show_window()
+        self._show_finding()
+        self.picture.leave(self.placement)
+        self.classes.leave(self.placement)
+        self.viewer.layers.selection.active = self.study
+        flat = next((axis for axis in (1, 2) if self.placement.geometry.shape[axis] == 1), 0)
+        self.show_plane(flat)
+        self._show_point()
+        self.viewer.reset_view()
+
+    def _show_nothing(self) -> None:
+        for layer in (self.study, self.finding):
+            if layer is not None:
+                layer.visible = False
+        self.picture.leave(None)
+        self.classes.leave(None)
+        self.placement = None
+
+    def _show_finding(self) -> None:
+        mask = self.review.mask
+        if mask is None or self.placement is None:
+            if self.finding is not None:
+                blank(self.finding, self.placement)
+            return
+        seen = mask.on(self.placement.geometry)
+        seen = replace(seen, voxels=(np.asarray(seen.voxels) > 0).astype(np.uint8))
+        self.finding = self._put(self.finding, Labels, seen, "finding, as drawn")
+        self.finding.colormap = {None: "transparent", 1: MASK_COLOUR}
+        self.finding.contour, self.finding.opacity, self.finding.editable = 1, 1.0, False
+
+    def _put(self, layer: Any, kind: type[Any], volume: Volume, name: str) -> Any:
+        """Show `volume` in `layer`, or in a new one where there is none (any more)."""
+        data, attributes = appearance(volume)
+        limits = attributes.pop("contrast_range", None)
+        if layer is None or layer not in self.viewer.layers:
+            layer = kind(data, name=name, **attributes)
+            self.viewer.layers.append(layer)
+        else:
+            layer.data = data
+            set_what_differs(layer, {**attributes, "name": name})
+        if limits:
+            layer.contrast_limits_range = limits
+        layer.visible = True
+        return layer
+
+    def _show_window(self) -> None:
+        if self.review.volume is None or self.study is None or self.review.window is None:
+            return
+        _, attributes = appearance(grey(self.review.volume, whole=True), self.review.window)
+        low, high = self.study.contrast_limits_range
+        first, last = attributes["contrast_limits"]
+        # Typed or dragged past what the voxels hold: napari would clip it (napari/napari#5228).
+        self.study.contrast_limits_range = (min(low, first), max(high, last))
+        self.study.colormap = attributes["colormap"]
+        self.study.contrast_limits = attributes["contrast_limits"]
+
+    # --- the point the planes cross at
+
+    def _show_point(self) -> None:
+        if self.placement is None:
+            return
+        axes = [axis + self.viewer.dims.ndim - 3 for axis in range(3)]
+        self.viewer.dims.set_point(
+            axes, [float(at) for at in self.placement.to_display(self.review.point_mm)]
+        )
+
+    def _on_step(self, event: object = None) -> None:
+        """Tell the review that another slice is shown; of the other axes its point stays."""
+        dims = self.viewer.dims
+        if self.placement is None or self.review.volume is None or dims.ndisplay != 2 or dims.ndim < 3:
+            return
+        through = self.order()[0]
+        at = np.array(self.placement.to_display(self.review.point_mm))
+        shown = self.display_point()[through]
+        if abs(at[through] - shown) > self.placement.scale[through] / 2 + 1e-6:
+            at[through] = shown
+            x, y, z = (float(one) for one in self.placement.to_world(at))
+            self.review.go_to((x, y, z))
+
+    # --- the evidence
+
+    def _show_evidence(self) -> None:
+        """Bring the evidence in line with the review: all as one picture, or a layer for each class."""
+        if self.placement is None or self.review.volume is None:
+            return
+        reading, flat = self.review.reading, self.viewer.dims.ndisplay == 2
+        if reading.explanation is None:
+            self.classes.leave(self.placement)
+        self.classes.show(reading, self.placement, on=flat and reading.look.layered)
+        if flat and reading.visible and not reading.look.layered:
+            self.picture.show(reading, self.placement, self.order()[0])
+        else:
+            self.picture.hide()
+
+    def _on_order(self, event: object = None) -> None:
+        if self.viewer.dims.ndim >= 3:  # any viewer has two axes before the first scan
+            self._show_evidence()
+
+    def _insert(self, layer: Image) -> None:
+        """Put a layer of evidence under the drawn finding; the study stays selected, its value is read."""
+        active = self.viewer.layers.selection.active
+        above = self.viewer.layers.index(self.finding) if self.finding in self.viewer.layers else None
+        self.viewer.layers.insert(len(self.viewer.layers) if above is None else above, layer)
+        if active is not None:
+            self.viewer.layers.selection.active = active

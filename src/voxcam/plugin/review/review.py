@@ -1,0 +1,447 @@
+"""What is being read: studies, classifier, explanation, and how they are looked at. No Qt, no napari.
+
+Views connect to the signals and ask by the verbs; nobody else changes the state. Several studies may be
+open; one of them, `reading`, is on the screen. Work that takes long carries the study's ticket: what
+comes back for another study than the one on the screen is dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+
+from voxcam.export.style import COLOURS
+from voxcam.plugin.review.look import Own, Running
+from voxcam.plugin.review.reading import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from voxcam.core.explanation import Explanation
+    from voxcam.core.heatmap import Heatmap
+    from voxcam.core.peaks import Peak
+    from voxcam.core.volume import Volume
+    from voxcam.core.windows import Window
+    from voxcam.errors import ChangedWeightsError
+    from voxcam.export.style import HeatmapStyle
+    from voxcam.io import Study
+    from voxcam.model.trusted import Code
+    from voxcam.plugin.review.look import ClassRow, Look
+    from voxcam.plugin.review.reading import Origin, Point
+
+LABEL = "Research use only. Not for diagnosis. Evidence of the model, not of disease."
+# Those that share one pass: more cost next to nothing.
+METHODS = ("grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "element-wise-cam", "layer-cam")
+# Voxels of open studies that are kept; the study least recently looked at is let go above it.
+KEPT_BYTES = 4 << 30
+NOT_A_RESULT = "Stopped: nothing was changed."
+
+
+class Review:
+    """The studies that are open, and one classifier."""
+
+    places_changed = Signal()  # what was scanned
+    studies_changed = Signal()  # which studies are open
+    study_changed = Signal()  # which of them is on the screen
+    classifier_changed = Signal()
+    explanation_changed = Signal()
+    look_changed = Signal()
+    window_changed = Signal()
+    point_changed = Signal()
+    convention_changed = Signal()
+    running_changed = Signal()
+    said = Signal(str, bool)  # one line; whether it is an error
+    trust_asked = Signal(object)  # the Code that would run
+    weights_asked = Signal(object)  # the ChangedWeightsError
+
+    def __init__(self) -> None:
+        self.places: dict[Path, Study] = {}
+        self.readings: tuple[Reading, ...] = ()
+        self.reading = Reading()
+        self.bundle: Path | None = None
+        self.device = "auto"
+        self.trusted = self.accepted = ""
+        self.layers: tuple[str, ...] = ()
+        self.asked_layer = ""
+        self.more_methods: tuple[str, ...] = ()
+        self.asked_method = ""
+        self.neurological = False
+        self.running: Running | None = None
+        self._ticket = 0
+        self._peak = 0
+
+    # --- the studies
+
+    def know_place(self, place: Path, study: Study) -> None:
+        """Take note of what a scan of a place found; a place scanned before is found anew."""
+        self.places = {**self.places, place: study}
+        self.places_changed.emit()
+
+    def forget_place(self, place: Path) -> None:
+        """Take a place off the list; studies that were opened from it stay."""
+        self.places = {known: study for known, study in self.places.items() if known != place}
+        self.places_changed.emit()
+
+    def open(self, volume: Volume, mask: Volume | None = None, origin: Origin | None = None) -> None:
+        """Open another study, and show it; running work is told to stop, and its result will be dropped.
+
+        It is looked at as the one before: threshold, opacity, method. A series that is open is read anew.
+        """
+        look = replace(self.reading.look, shown=frozenset(), hidden=False, own={})
+        fresh = Reading(volume, mask, origin, None, look, volume.window)
+        others = [
+            one
+            for one in self.readings
+            if origin is None or one.origin is None or one.origin.key != origin.key
+        ]
+        self.readings = (*_within(others, KEPT_BYTES - _bytes(fresh)), fresh)
+        self._show(fresh)
+        self.studies_changed.emit()
+
+    def show(self, reading: Reading) -> None:
+        """Show another of the open studies, as it was left; running work is told to stop."""
+        if reading not in self.readings:
+            raise ValueError("this study is not open")
+        if reading is not self.reading:
+            # The last in line is the one looked at last.
+            self.readings = (*(one for one in self.readings if one is not reading), reading)
+            self._show(reading)
+            self.studies_changed.emit()
+
+    def close(self, reading: Reading) -> None:
+        """Close a study; of the one on the screen the one looked at before takes the place."""
+        self.readings = tuple(one for one in self.readings if one is not reading)
+        if reading is self.reading:
+            self._show(self.readings[-1] if self.readings else Reading(look=reading.look))
+        self.studies_changed.emit()
+
+    def opened(self, key: str) -> Reading | None:
+        """Return the open study of a series, by `Series.key`."""
+        return next((one for one in self.readings if one.origin is not None and one.origin.key == key), None)
+
+    def set_window(self, window: Window) -> None:
+        """Show the grey values in another window."""
+        self._change(window=window)
+        self.window_changed.emit()
+
+    def go_to(self, point_mm: Point) -> None:
+        """Let the planes cross at a world point (RAS+ mm)."""
+        if self.volume is not None and not np.allclose(self.point_mm, point_mm, rtol=0, atol=1e-4):
+            self._change(point_mm=tuple(float(at) for at in point_mm))
+            self.point_changed.emit()
+
+    def set_convention(self, *, neurological: bool) -> None:
+        """Show the patient's left at the left of the screen (neurological), or at the right (radiological)."""
+        if neurological != self.neurological:
+            self.neurological = neurological
+            self.convention_changed.emit()
+
+    # --- the classifier
+
+    def choose(self, bundle: Path | None, device: str | None = None) -> None:
+        """Choose the classifier's bundle and where it runs; what was explained stays until the next run."""
+        self._ticket += 1
+        if bundle != self.bundle:
+            self.layers, self.asked_layer, self.asked_method = (), "", ""
+            self.trusted = self.accepted = ""
+        self.bundle, self.device = bundle, device or self.device
+        self._end()
+        self.classifier_changed.emit()
+
+    def know_choices(self, layers: Iterable[str], methods: Iterable[str]) -> None:
+        """Take note of the layers whose maps the classifier can show, and of all methods."""
+        self.layers, self.more_methods = tuple(layers), tuple(methods)
+        self.classifier_changed.emit()
+
+    def accept_weights(self, digest: str) -> None:
+        """Take the chosen model's weights of this digest for meant."""
+        self.accepted = digest
+
+    def trust(self, digest: str) -> None:
+        """Let the chosen model's code run, if it is the code of this digest."""
+        self.trusted = digest
+
+    # --- the run
+
+    def start_reading(self) -> int:
+        """Begin to read a scan and return the ticket; other work is dropped."""
+        self._end()
+        return self._begin("reading")
+
+    def start(self) -> int | None:
+        """Begin a run and return its ticket; None, with a word, if something is missing or runs already."""
+        if self.missing:
+            self.said.emit(self.missing, True)
+        if self.missing or self.running is not None:
+            return None
+        return self._begin("explaining")
+
+    def start_writing(self) -> int:
+        """Begin to write a figure and return the ticket."""
+        return self._begin("drawing the figure")
+
+    def wants(self, ticket: int) -> bool:
+        """Whether the run of `ticket` should go on; may be asked from any thread."""
+        running = self.running
+        return ticket == self._ticket and running is not None and not running.stopping
+
+    def progress(self, ticket: int, done: int, total: int) -> None:
+        """Note how far a run is."""
+        if self.wants(ticket):
+            self.running = replace(self.running or Running(""), done=done, total=total)
+            self.running_changed.emit()
+
+    def forecast(self, ticket: int, sentence: str) -> None:
+        """Note how long a run will take."""
+        if self.wants(ticket):
+            self.running = replace(self.running or Running(""), forecast=sentence)
+            self.running_changed.emit()
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        if self.running is not None:
+            self.running = replace(self.running, stopping=True)
+            self.running_changed.emit()
+
+    def finish(self, ticket: int, explanation: Explanation) -> bool:
+        """Take a run's explanation; False, and nothing changes, if it is for another study or unwanted."""
+        if not self.wants(ticket):
+            self._stopped(ticket)
+            return False
+        self._end()
+        self.adopt(explanation)
+        return True
+
+    def finish_reading(self, ticket: int, volumes: Sequence[tuple[Volume, Origin | None]]) -> bool:
+        """Open the volumes a reading brought; False, and nothing changes, if they are no longer wanted."""
+        if not self.wants(ticket):
+            self._stopped(ticket)
+            return False
+        for volume, origin in volumes:
+            self.open(volume, origin=origin)
+        return True
+
+    def finish_writing(self, ticket: int, name: str) -> None:
+        """Say that the file `name` was written: it is, wanted or not."""
+        if ticket == self._ticket:
+            self._end()
+        self.said.emit(f"Saved {name}.", False)
+
+    def fail(self, ticket: int, message: str | None = None) -> None:
+        """End a run without a result: cancelled, or with one line of what went wrong."""
+        if message and self.wants(ticket):
+            self.asked_method = ""  # or every later run would fail on it too
+            self._end()
+            self.said.emit(message, True)
+        else:
+            self._stopped(ticket)
+
+    def ask_trust(self, ticket: int, code: Code) -> None:
+        """End a run that would need the model's own code, and ask whether that may run."""
+        if self.wants(ticket):
+            self._end()
+            self.trust_asked.emit(code)
+        else:
+            self._stopped(ticket)
+
+    def ask_about_weights(self, ticket: int, changed: ChangedWeightsError) -> None:
+        """End a run whose weights are not those seen before, and ask whether they are meant."""
+        if self.wants(ticket):
+            self._end()
+            self.weights_asked.emit(changed)
+        else:
+            self._stopped(ticket)
+
+    # --- the evidence
+
+    def adopt(self, explanation: Explanation) -> None:
+        """Show `explanation` of the study on the screen, or its scores alone if it has no heatmaps."""
+        self._change_to(self.reading.explained_by(explanation, self.asked_method, self.asked_layer))
+        self._peak = 0
+        self.explanation_changed.emit()
+
+    def set_look(self, **changes: object) -> None:
+        """Change fields of `look`."""
+        self._change(look=replace(self.look, **changes))  # type: ignore[arg-type]
+        self.look_changed.emit()
+
+    def show_class(self, name: str, on: bool = True) -> None:
+        """Turn the heatmap of a class on or off."""
+        shown = self.look.shown | {name} if on else self.look.shown - {name}
+        self.set_look(shown=shown, hidden=self.look.hidden and not on)
+
+    def adjust(
+        self, name: str | None, *, threshold: float | None = None, opacity: float | None = None
+    ) -> None:
+        """Set threshold or opacity: of all classes that have none of their own, or of one class alone."""
+        now = Own(self.look.threshold, self.look.opacity) if name is None else self.look.of(name)
+        new = Own(
+            now.threshold if threshold is None else threshold, now.opacity if opacity is None else opacity
+        )
+        if name is None:
+            self.set_look(threshold=new.threshold, opacity=new.opacity)
+        else:
+            self.set_look(own={**self.look.own, name: new})
+
+    def adjust_alike(self, name: str) -> None:
+        """Let a class have all classes' threshold and opacity again."""
+        self.set_look(own={other: own for other, own in self.look.own.items() if other != name})
+
+    def show_method(self, method: str) -> None:
+        """Show the maps by a method; one that was not computed is noted for the next run."""
+        self.asked_method = method
+        if self.explanation is not None and method in self.explanation.methods:
+            self.set_look(method=method)
+        elif self.explanation is not None:
+            self.said.emit(f"No maps by {method} yet: press Run; it may ask the network many times.", False)
+
+    def show_layer(self, layer: str) -> None:
+        """Show the maps at a layer; one that was not computed is noted for the next run."""
+        self.asked_layer = layer
+        if self.explanation is not None and layer in self.explanation.layers:
+            self.set_look(layer=layer)
+        elif self.explanation is not None:
+            self.said.emit(f"No maps at {layer} yet: press Run.", False)
+
+    def colour(self, name: str, colours: str) -> None:
+        """Give a class other colours, one of `voxcam.export.style.COLOURS`."""
+        if colours not in COLOURS:
+            raise ValueError(f"no colours {colours!r}: there is {', '.join(COLOURS)}")
+        self.set_look(colours={**self.look.colours, name: colours})
+
+    def step_peak(self, name: str | None, by: int = 0) -> Peak | None:
+        """Go to a peak of a class's evidence: 0 to the highest, 1 to the next, -1 to the one before.
+
+        Without a name: of the class with the highest evidence. None, with a word, if nothing speaks for it.
+        """
+        hottest = self.reading.hottest([name] if name else [])
+        found = self.reading.peaks(hottest.class_name) if hottest is not None else ()
+        if hottest is None or not found:
+            self.said.emit(f"{name or 'No class'}: no positive evidence in this scan.", False)
+            return None
+        self._peak = (self._peak + by) % len(found) if by else 0
+        peak = found[self._peak]
+        self.go_to(peak.point_mm)
+        of = f"peak {self._peak + 1} of {len(found)}"
+        self.said.emit(f"{hottest.class_name}: {of}, {peak.evidence:.3g} {hottest.unit_words}.", False)
+        return peak
+
+    # --- of the study on the screen, for the views
+
+    @property
+    def volume(self) -> Volume | None:
+        """The study."""
+        return self.reading.volume
+
+    @property
+    def mask(self) -> Volume | None:
+        """A drawn finding on it."""
+        return self.reading.mask
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """What was said of it."""
+        return self.reading.explanation
+
+    @property
+    def look(self) -> Look:
+        """How its evidence is looked at."""
+        return self.reading.look
+
+    @property
+    def window(self) -> Window | None:
+        """How its grey values are seen."""
+        return self.reading.window
+
+    @property
+    def point_mm(self) -> Point:
+        """The world point the planes cross at; the middle of the study until one was asked for."""
+        if self.reading.point_mm is not None or self.volume is None:
+            return self.reading.point_mm or (0.0, 0.0, 0.0)
+        geometry = self.volume.geometry
+        x, y, z = geometry.to_world(np.array(geometry.shape) // 2)
+        return float(x), float(y), float(z)
+
+    @property
+    def missing(self) -> str:
+        """What must be chosen before a run, in a line; "" if nothing."""
+        steps = ["open a scan"] if self.volume is None else []
+        steps += ["choose a classifier"] if self.bundle is None else []
+        return f"Before a run: {' and '.join(steps)}." if steps else ""
+
+    @property
+    def methods_to_run(self) -> tuple[str, ...]:
+        """The methods of the next run."""
+        return tuple(dict.fromkeys((*METHODS, *filter(None, [self.asked_method]))))
+
+    @property
+    def rows(self) -> tuple[ClassRow, ...]:
+        """The classes, the highest score first."""
+        return self.reading.rows
+
+    @property
+    def visible(self) -> tuple[str, ...]:
+        """Classes whose heatmap is on the screen, the most probable first."""
+        return self.reading.visible
+
+    def heatmap(self, name: str) -> Heatmap | None:
+        """Return the heatmap of a class by the method and at the layer looked at, if there is one."""
+        return self.reading.heatmap(name)
+
+    def style(self, name: str) -> HeatmapStyle:
+        """Return what a value of a class's evidence looks like."""
+        return self.reading.style(name)
+
+    # --- steps
+
+    def _show(self, reading: Reading) -> None:
+        self._ticket += 1
+        self._peak = 0
+        self.reading = reading
+        self._end()
+        self.study_changed.emit()
+        self.explanation_changed.emit()
+
+    def _change(self, **changes: object) -> None:
+        self._change_to(replace(self.reading, **changes))  # type: ignore[arg-type]
+
+    def _change_to(self, reading: Reading) -> None:
+        """Put a changed reading in the place of the one on the screen."""
+        self.readings = tuple(reading if one is self.reading else one for one in self.readings)
+        self.reading = reading
+
+    def _begin(self, what: str) -> int:
+        self._ticket += 1
+        self.running = Running(what)
+        self.running_changed.emit()
+        return self._ticket
+
+    def _stopped(self, ticket: int) -> None:
+        if ticket == self._ticket and self.running is not None:
+            self._end()
+            self.said.emit(NOT_A_RESULT, False)
+
+    def _end(self) -> None:
+        if self.running is not None:
+            self.running = None
+            self.running_changed.emit()
+
+
+def _within(readings: Iterable[Reading], most_bytes: int) -> list[Reading]:
+    """Return the readings looked at last whose voxels fit, in order."""
+    kept: list[Reading] = []
+    for reading in reversed(list(readings)):
+        most_bytes -= _bytes(reading)
+        if most_bytes < 0:
+            break
+        kept.insert(0, reading)
+    return kept
+
+
+def _bytes(reading: Reading) -> int:
+    voxels = reading.volume.voxels if reading.volume is not None else np.empty(0)
+    return int(np.prod(voxels.shape)) * int(voxels.dtype.itemsize)

@@ -1,0 +1,1 @@
+"""Work off the window's thread: scanning, reading, classifiers, explaining, drawing figures."""
