@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-from scipy.special import expit, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,6 +75,8 @@ class Answer:
 
     def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return scores (n, classes) of logits (n, classes)."""
+        from scipy.special import expit, softmax
+
         values = logits.astype(np.float64) / (self.temperature if self.is_probability else 1.0)
         if self.activation == "softmax":
             values = softmax(values, axis=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,6 +40,8 @@ def peaks(
     least_share
         Of the highest peak, which the others reach.
     """
+    from scipy import ndimage
+
     geometry, values = heatmap.evidence.geometry, heatmap.values
     cells = np.stack(np.unravel_index(np.arange(values.size), values.shape), axis=-1)
     seen = inside.contains(geometry.to_world(cells)).reshape(values.shape) & np.isfinite(values)
@@ -53,6 +54,8 @@ def peaks(
 
 def _one_each(tops: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return the index (n, 3) of the first cell of each touching group."""
+    from scipy import ndimage
+
     groups, count = ndimage.label(tops, structure=np.ones((3, 3, 3)))
     flat = groups.ravel()
     first = np.full(count + 1, flat.size, np.intp)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
 
 from voxcam.core.lazy import Lazy, spelled_out
 
@@ -110,6 +109,8 @@ class Resampled(Lazy):
 
     def _oblique(self, picks: list[NDArray[np.intp]]) -> NDArray[Any]:
         """Interpolate at arbitrary points: the grids are turned against each other."""
+        from scipy import ndimage  # a quarter of a second, which a window that opens need not wait
+
         index = np.stack(np.meshgrid(*picks, indexing="ij"))
         where = np.tensordot(self._map[:3, :3], index, axes=1) + self._map[:3, 3].reshape(3, 1, 1, 1)
         inside = [self._reaches(where[axis], axis) for axis in range(3)]

@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
+from voxcam.export.style import MASK_COLOUR
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
 Box = tuple[float, float, float, float]  # left, bottom, width, height in inches
 
-MASK_COLOUR = "#5ce1ff"
 WHITE = "#f2f3f5"
 INSET = 0.12  # inches from the picture's corner to the scale bar
 _ROUND = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)

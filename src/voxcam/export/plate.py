@@ -9,7 +9,8 @@ from matplotlib.lines import Line2D
 
 from voxcam.export.colour_bar import draw_bar
 from voxcam.export.page import Page, plain_matplotlib
-from voxcam.export.panels import MASK_COLOUR, draw_panel
+from voxcam.export.panels import draw_panel
+from voxcam.export.style import MASK_COLOUR
 
 if TYPE_CHECKING:
     from voxcam.export.page import Drawn, Theme

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
-from matplotlib.colors import to_rgb
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -40,6 +38,8 @@ _HUES = {
     "blue": "#0072b2",
 }
 
+# What somebody drew: told apart from every colour of evidence.
+MASK_COLOUR = "#5ce1ff"
 SIGNED = "signed"
 COLOURS = (*_MAPS, *_HUES, SIGNED)
 CLASS_COLOURS = tuple(_HUES)
@@ -181,6 +181,9 @@ def _signed_table(threshold: float) -> NDArray[np.float64]:
 
 
 def _rgb(name: str, at: NDArray[np.float64]) -> NDArray[np.float64]:
+    import matplotlib  # a tenth of a second, which a window that opens need not wait
+    from matplotlib.colors import to_rgb
+
     if name in _MAPS:
         first, last = _MAPS[name]
         return np.asarray(matplotlib.colormaps[name](first + (last - first) * at)[:, :3], dtype=np.float64)

@@ -102,13 +102,11 @@ def test_contours_run_where_the_evidence_crosses_their_levels(scan, grid):
     heatmap = explanation_of(scan, {"a": (0.5, values)}).heatmap("a")
     style = HeatmapStyle(0, 1, 0.3, 0.9)
     k = int(np.rint(grid.to_index(scan.geometry.to_world(point))[0]))
-    lines = np.asarray(Picture(grid, 0, [(heatmap, style)], "contours")[k])[..., 3] > 0
-    evidence = np.asarray(heatmap.on(grid).voxels[k])
-    assert lines.any()
-    assert set(np.unique(np.asarray(Picture(grid, 0, [(heatmap, style)], "contours")[k])[..., 3])) == {
-        0,
-        round(255 * 0.9),
-    }
+    picture = Picture(grid, 0, [(heatmap, style)], "contours")
+    assert np.array_equal(picture[k : k + 1][0], picture[k])  # as napari asks
+    alpha = np.asarray(picture[k])[..., 3]
+    lines, evidence = alpha > 0, np.asarray(heatmap.on(grid).voxels[k])
+    assert set(np.unique(alpha)) == {0, round(255 * 0.9)}
     # A pixel of 1.5 mm: the evidence on a line is at most 1.5 / 24 above its level.
     away = np.min([np.where(evidence >= level, evidence - level, 9) for level in (0.3, 0.5, 0.8)], axis=0)
     assert away[lines].max() <= 1.5 / 24 + 1e-6

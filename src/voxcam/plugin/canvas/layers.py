@@ -13,7 +13,7 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from voxcam.core.volume import grey
-from voxcam.export.panels import MASK_COLOUR
+from voxcam.export.style import MASK_COLOUR
 from voxcam.plugin.canvas.appearance import appearance, volume_name
 from voxcam.plugin.canvas.class_layers import ClassLayers
 from voxcam.plugin.canvas.frame import Placement, place_volume
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from voxcam.core.volume import Volume
     from voxcam.export.style import HeatmapStyle
     from voxcam.plugin.review.review import Review
+
+_LEFT = 2  # the display axis that grows to the patient's left
 
 
 class ReviewLayers:
@@ -44,15 +46,18 @@ class ReviewLayers:
         self.placement: Placement | None = None
         self.study: Image | None = None
         self.finding: Labels | None = None
-        self.picture = PictureLayer(viewer, self._insert)
-        self.classes = ClassLayers(viewer, self._insert)
+        self.picture = PictureLayer(viewer, self.insert)
+        self.classes = ClassLayers(viewer, self.insert)
+        self._flat = True
         review.study_changed.connect(self._show_study)
         review.window_changed.connect(self._show_window)
         review.point_changed.connect(self._show_point)
         review.explanation_changed.connect(self._show_evidence)
         review.look_changed.connect(self._show_evidence)
+        review.convention_changed.connect(self._show_convention)
         viewer.dims.events.point.connect(self._on_step)
         viewer.dims.events.order.connect(self._on_order)
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
 
     def adopt(self, layer: Image) -> None:
         """Take a layer that the reader made for the study's own, before its volume is opened."""
@@ -79,6 +84,14 @@ class ReviewLayers:
         self.viewer.dims.ndisplay = 2
         self.viewer.dims.order = (*range(offset), *[axis + offset for axis in order])
         self.viewer.reset_view()
+
+    def insert(self, layer: Image) -> None:
+        """Put a layer of evidence under the drawn finding; the study stays selected, its value is read."""
+        active = self.viewer.layers.selection.active
+        above = self.viewer.layers.index(self.finding) if self.finding in self.viewer.layers else None
+        self.viewer.layers.insert(len(self.viewer.layers) if above is None else above, layer)
+        if active is not None:
+            self.viewer.layers.selection.active = active
 
     def styles(self) -> dict[str, HeatmapStyle]:
         """Return the style of each visible class as the screen has it, so that figures match it."""
@@ -163,8 +176,12 @@ class ReviewLayers:
 
     def _on_step(self, event: object = None) -> None:
         """Tell the review that another slice is shown; of the other axes its point stays."""
-        dims = self.viewer.dims
-        if self.placement is None or self.review.volume is None or dims.ndisplay != 2 or dims.ndim < 3:
+        if (
+            self.placement is None
+            or self.review.volume is None
+            or not self._flat
+            or self.viewer.dims.ndim < 3
+        ):
             return
         through = self.order()[0]
         at = np.array(self.placement.to_display(self.review.point_mm))
@@ -189,14 +206,21 @@ class ReviewLayers:
         else:
             self.picture.hide()
 
+    def _on_ndisplay(self, event: object = None) -> None:
+        """Come back from three dimensions where one was: napari steps to the middle."""
+        self._flat = self.viewer.dims.ndisplay == 2 and self._flat
+        if self.viewer.dims.ndisplay == 2:
+            self._show_point()
+            self._flat = True
+        self._on_order()
+
     def _on_order(self, event: object = None) -> None:
         if self.viewer.dims.ndim >= 3:  # any viewer has two axes before the first scan
+            self._show_convention()
             self._show_evidence()
 
-    def _insert(self, layer: Image) -> None:
-        """Put a layer of evidence under the drawn finding; the study stays selected, its value is read."""
-        active = self.viewer.layers.selection.active
-        above = self.viewer.layers.index(self.finding) if self.finding in self.viewer.layers else None
-        self.viewer.layers.insert(len(self.viewer.layers) if above is None else above, layer)
-        if active is not None:
-            self.viewer.layers.selection.active = active
+    def _show_convention(self) -> None:
+        """Let the patient's left be at the right, or at the left; a sagittal plane has no such sides."""
+        mirrored = self.review.neurological and self.viewer.dims.ndim >= 3 and self.order()[-1] == _LEFT
+        across = "left" if mirrored and self.viewer.dims.ndisplay == 2 else "right"
+        self.viewer.scene.camera.orientation2d = ("down", across)

@@ -6,6 +6,7 @@ layer each made a step through a CT 1.8 times as long; as one picture they cost 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 SMOOTH_PIXELS = 320
 # Shares of the range at which contours run, besides the threshold.
 CONTOURS = (0.5, 0.8)
-# A finer table than the style's own, so that rounding to bytes is all that differs.
+# A finer table than the style's own: what differs is rounding to bytes.
 _ENTRIES = 1024
 _RGBA = 4
 
@@ -61,31 +62,31 @@ class Picture(Lazy):
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         *asked, channels = spelled_out(key, self.shape)
         part = tuple(as_key(one) for one in asked)
-        rgba = self._over([self._coloured(np.asarray(seen[part]), style) for seen, style in self._layers])
-        if rgba is None:
-            rgba = np.zeros([len(one) for one in asked if isinstance(one, range)] + [_RGBA], np.uint8)
-        return rgba[..., as_key(channels)]
+        inks = [self._ink(np.asarray(seen[part]), style) for seen, style in self._layers]
+        shape = tuple(len(one) for one in asked if isinstance(one, range))
+        return _over(inks, shape)[..., as_key(channels)]
 
-    def _coloured(self, evidence: NDArray[np.float32], style: HeatmapStyle) -> NDArray[np.uint8]:
-        rgba = _table(style)[_entry(evidence, style)]
-        if self.drawn == "contours" and evidence.ndim == 2:
-            rgba = np.where(_lines(evidence, style)[..., None], _lined(rgba, style), np.uint8(0))
-        return rgba
+    def _ink(self, evidence: NDArray[np.float32], style: HeatmapStyle) -> NDArray[np.float32]:
+        """Return red, green, blue, premultiplied, and alpha, shape (4, axes of the part): 0..1."""
+        if self.drawn == "contours" and (plane := np.squeeze(evidence)).ndim == 2:
+            lines = _lines(plane, style).reshape(evidence.shape)  # napari asks for slices one thick
+            entry = np.where(lines, _entry(evidence, style), _ENTRIES)
+            return np.take(_table(replace(style, threshold=0.0), lined=True), entry, axis=1, mode="clip")
+        return np.take(_table(style), _entry(evidence, style), axis=1, mode="clip")
 
-    @staticmethod
-    def _over(layers: list[NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
-        """Return the layers laid over each other (Porter and Duff 1984), as napari blends them one by one."""
-        if len(layers) < 2:
-            return layers[0] if layers else None
-        shape = layers[0].shape[:-1]
-        colour, clear = np.zeros((*shape, 3), np.float32), np.ones((*shape, 1), np.float32)
-        for rgba in layers:
-            alpha = rgba[..., 3:].astype(np.float32) / 255
-            colour = rgba[..., :3] * alpha + colour * (1 - alpha)
-            clear *= 1 - alpha
-        whole = 1 - clear
-        straight = colour / np.maximum(whole, 1e-6)
-        return np.asarray(np.rint(np.concatenate([straight, 255 * whole], axis=-1)), np.uint8)
+
+def _over(inks: list[NDArray[np.float32]], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return inks laid over each other (Porter and Duff 1984), as napari blends: straight RGBA bytes."""
+    if not inks:
+        return np.zeros((*shape, _RGBA), np.uint8)
+    whole = inks[0]
+    for ink in inks[1:]:
+        whole *= 1 - ink[3]
+        whole += ink
+    whole[:3] /= np.maximum(whole[3], 1e-6)
+    whole *= 255
+    whole += 0.5
+    return np.ascontiguousarray(np.moveaxis(whole.astype(np.uint8), 0, -1))
 
 
 def _thinned(grid: Geometry, through: int) -> Geometry:
@@ -113,9 +114,14 @@ def _entry(evidence: NDArray[np.float32], style: HeatmapStyle) -> NDArray[np.int
 
 
 @lru_cache(maxsize=256)
-def _table(style: HeatmapStyle) -> NDArray[np.uint8]:
+def _table(style: HeatmapStyle, *, lined: bool = False) -> NDArray[np.float32]:
+    """Return ink by value, shape (4, entries + 1); lines are opaque, low colours would be faint."""
     values = np.append(np.linspace(style.low, style.high, _ENTRIES), np.nan)
-    return np.rint(255 * colours_of(values, style)).astype(np.uint8)
+    rgba = colours_of(values, style)
+    if lined:
+        rgba[:-1, 3] = style.opacity
+    rgba[:, :3] *= rgba[:, 3:]
+    return np.ascontiguousarray(rgba.T, np.float32)
 
 
 def _lines(evidence: NDArray[np.float32], style: HeatmapStyle) -> NDArray[np.bool_]:
@@ -127,10 +133,3 @@ def _lines(evidence: NDArray[np.float32], style: HeatmapStyle) -> NDArray[np.boo
         within = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
         lines |= inside[1:-1, 1:-1] & ~within
     return lines
-
-
-def _lined(rgba: NDArray[np.uint8], style: HeatmapStyle) -> NDArray[np.uint8]:
-    """Return the colours as lines have them: the low ones would be too faint to be seen."""
-    seen = rgba.copy()
-    seen[..., 3] = round(255 * style.opacity)
-    return seen
