@@ -316,6 +316,22 @@ def test_review_refuses_a_scan_the_classifier_does_not_fit(
     assert "does not fit" in capsys.readouterr().err
     assert main(["review", place, "--model", str(bundle), "--modality", "CT"]) == 0
     assert shown[0]["volume"].unit == "HU"
+    assert len(shown[0]["found"].study.series) == 1
+    told = ["--trust-code", "sha256:" + "a" * 64, "--accept-weights", "sha256:" + "b" * 64]
+    assert main(["review", place, *told]) == 0
+    assert shown[1]["allowed"] == ("sha256:" + "a" * 64, "sha256:" + "b" * 64, None)
+
+
+def test_review_shows_the_largest_of_several_series_and_lists_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxcam.cli.window.check_window", lambda: None)
+    shown = []
+    monkeypatch.setattr("voxcam.cli.window.show", lambda **given: shown.append(given) or 0)
+    assert main(["review", str(ROOT / "sample_scans")]) == 0
+    sizes = [
+        int(np.prod(series.shape)) for series in shown[0]["found"].study.series if series.kind == "image"
+    ]
+    assert len(sizes) > 1
+    assert int(np.prod(shown[0]["volume"].shape)) == max(sizes)
 
 
 def test_a_mask_is_outlined_in_the_figures(explained: Path, scan: Path, tmp_path: Path) -> None:

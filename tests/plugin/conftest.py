@@ -47,3 +47,10 @@ def explained(scan):
     weak = 0.5 * ball(scan.geometry, scan.geometry.to_world((35, 30, 4)), 12)
     nothing = -np.ones(scan.shape)
     return explanation_of(scan, {"nodule": (0.9, strong), "effusion": (0.3, weak), "clear": (0.1, nothing)})
+
+
+@pytest.fixture(autouse=True)
+def default_preferences(request, monkeypatch):
+    """Rooms begin with the defaults: napari's settings would find, and register, installed plugins anew."""
+    if "test_preferences" not in request.module.__name__:
+        monkeypatch.setattr("voxcam.plugin.preferences._settings", lambda: None)

@@ -23,7 +23,10 @@ from voxcam.plugin.writer import write_nifti
 from voxcam.samples import SAMPLES, sample_path
 
 
-@pytest.mark.parametrize("module", ["reader", "samples", "writer", "review.review", "canvas.frame", "canvas.picture"])
+@pytest.mark.parametrize(
+    "module",
+    ["reader", "samples", "writer", "commands", "keys", "review.review", "canvas.frame", "canvas.picture"],
+)
 def test_importing_it_loads_neither_torch_nor_monai_nor_the_viewer(module):
     code = f"import sys, voxcam.plugin.{module}; print({{'torch', 'monai', 'napari'}} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.export.style import colours_of
-from voxcam.plugin.docks.room import Room
+from voxcam.plugin.room import Room
 
 pytestmark = pytest.mark.gui
 
@@ -41,6 +41,7 @@ def picture(room, bare=True):
     """The canvas as (rows, columns, 3), without words and bars if `bare`."""
     canvas = room.viewer.canvas
     if bare:
+        room.crosshair.show(False)
         for name in list(canvas.overlays):
             canvas.overlays[name].visible = False
     return room.viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
@@ -86,7 +87,7 @@ def lit(open_room, scan):
     values[-8:] = np.nan
     room = open_room(grey)
     room.review.adopt(explanation_of(grey, {"nodule": (0.9, values), "other": (0.1, -np.ones(scan.shape))}))
-    room.jump()
+    room.step_peak()
     return room
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from voxcam.core.explanation import Explanation
     from voxcam.core.volume import Volume
+    from voxcam.plugin.opening import Allowed, Found
 
 
 def why_no_window() -> str | None:
@@ -41,10 +42,13 @@ def show(
     bundle: Path | None = None,
     explanation: Explanation | None = None,
     mask: Volume | None = None,
+    *,
+    found: Found | None = None,
+    allowed: Allowed | None = None,
 ) -> int:
     """Open the reading room and stay until it is closed."""
     from voxcam.plugin.opening import open_review, stay
 
-    open_review(volume=volume, bundle=bundle, explanation=explanation, mask=mask)
+    open_review(volume, bundle, explanation, mask, found=found, allowed=allowed)
     stay()
     return 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voxcam.errors import VoxcamError
 
@@ -13,16 +14,43 @@ if TYPE_CHECKING:
 
     from voxcam.core.explanation import Explanation
     from voxcam.core.volume import Volume
+    from voxcam.io import Study
+    from voxcam.plugin.review.reading import Origin
+    from voxcam.plugin.room import Room
 
 WIDTH, HEIGHT = 1280, 800
 
 
-def open_review(
+class Found(NamedTuple):
+    """What a scan of a place found, and where the volume that is shown came from."""
+
+    study: Study
+    origin: Origin
+
+
+class Allowed(NamedTuple):
+    """What a reader allows a classifier beforehand; as `voxcam.load_classifier` takes it."""
+
+    trust_code: str | None = None
+    accept_weights: str | None = None
+    network: str | None = None
+
+    def give(self, room: Room) -> None:
+        """Let the runs of a room have it."""
+        room.review.trust(self.trust_code or "")
+        room.review.accept_weights(self.accept_weights or "")
+        if self.network:
+            room.ask_options(replace(room.runner.options, network=self.network))
+
+
+def open_review(  # noqa: PLR0913 - what a window may open with
     volume: Volume | None = None,
     bundle: Path | None = None,
     explanation: Explanation | None = None,
     mask: Volume | None = None,
     *,
+    found: Found | None = None,
+    allowed: Allowed | None = None,
     show: bool = True,
 ) -> napari.Viewer:
     """Open napari with the reading room docked and what is given on the screen.
@@ -40,6 +68,10 @@ def open_review(
         What to show over the study.
     mask
         A drawn finding.
+    found
+        What a scan found, and which of it the volume is: listed, so that other series can be opened.
+    allowed
+        What the reader allows the classifier beforehand.
 
     Raises
     ------
@@ -49,21 +81,29 @@ def open_review(
     if explanation is not None:
         volume = _study_of(explanation, volume)
     import napari
+    from qtpy.QtCore import Qt
 
-    from voxcam.plugin.docks.room import Room
+    from voxcam.plugin.room import Room
 
     viewer = napari.Viewer(title="VoxCAM", show=show, show_welcome_screen=False)
     room = Room(viewer)
     dock = viewer.window.add_dock_widget(room, name="VoxCAM", area="right")
     _clear_the_desk(room, dock)
     viewer.window.resize(WIDTH, HEIGHT)
+    room.window().resizeDocks([dock], [room.sizeHint().width()], Qt.Horizontal)
     if volume is not None:
-        room.review.open(volume, mask)
+        room.review.open(volume, mask, found.origin if found is not None else None)
+    if found is not None:
+        room.review.know_place(found.origin.place, found.study)
+        if len(found.study.series) > 1:
+            room.show_browser()
     if bundle is not None:
         room.review.choose(bundle)
+    if allowed is not None:
+        allowed.give(room)
     if explanation is not None:
         room.review.adopt(explanation)
-        room.jump()
+        room.step_peak()
     return viewer
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 from napari.components import ViewerModel
+from phantoms import explanation_of
 
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
@@ -27,7 +28,7 @@ def edges(overlays):
 
 def test_an_empty_room_says_what_to_do():
     viewer, _, _, overlays = desk()
-    assert "Open a scan" in overlays.words()["welcome"]
+    assert overlays.words()["welcome"] == "drop a scan here"
     assert viewer.canvas.overlays["voxcam_welcome"].visible
 
 
@@ -55,9 +56,9 @@ def test_the_slice_is_named_as_in_figures(scan):
     viewer, review, _, overlays = desk(scan)
     review.set_window(Window(-600, 1500, "lung"))
     viewer.dims.set_current_step(0, 0)
-    assert overlays.words()["where"] == "CT   lung W 1500 / L -600\naxial, z = -23.0 mm, slice 1 of 20"
+    assert overlays.words()["where"] == "CT   lung W 1500 / L -600\naxial, z = -23.0 mm\nslice 1 of 20"
     viewer.dims.set_current_step(0, 19)
-    assert "z = -80.0 mm, slice 20 of 20" in viewer.canvas.overlays["voxcam_where"].text
+    assert "z = -80.0 mm\nslice 20 of 20" in viewer.canvas.overlays["voxcam_where"].text
 
 
 def test_an_oblique_scan_has_its_badge():
@@ -101,7 +102,7 @@ def test_evidence_on_the_screen_is_labelled(scan, explained):
     review.adopt(explained)
     assert "Not for diagnosis" in viewer.canvas.overlays["voxcam_label"].text
     assert "nodule" in overlays.words()["badge"]
-    assert "grad-cam at layer3, logit units" in overlays.words()["badge"]
+    assert "grad-cam at layer3\nin logit units" in overlays.words()["badge"]
     review.set_look(hidden=True)
     assert overlays.words()["badge"] == "evidence hidden"
 
@@ -111,3 +112,11 @@ def test_there_is_a_scale_bar_only_where_there_are_millimetres(scan):
     assert viewer.canvas.overlays.scale_bar.visible
     review.open(Volume(np.zeros((5, 5, 1), np.int16), Geometry((5, 5, 1), np.eye(4), "unknown")))
     assert not viewer.canvas.overlays.scale_bar.visible
+
+
+def test_many_classes_are_counted_not_listed(scan):
+    _, review, _, overlays = desk(scan)
+    names = [f"class {n}" for n in range(8)]
+    review.adopt(explanation_of(scan, {name: (0.1 * n, np.ones(scan.shape)) for n, name in enumerate(names)}))
+    review.set_look(shown=frozenset(names))
+    assert overlays.words()["badge"].splitlines()[0] == "class 7, class 6, class 5, + 5 more"

@@ -132,3 +132,12 @@ def test_stepping_moves_the_point_and_the_point_steps(desk, scan):
     assert desk.layers.display_point() == pytest.approx((-z, -y, -x))
     desk.viewer.dims.set_current_step(0, 2)
     assert desk.review.point_mm == pytest.approx((x, y, scan.geometry.to_world((0, 0, 17))[2]))
+
+
+def test_another_study_opens_in_its_middle_whatever_slice_was_shown(desk, scan):
+    desk.viewer.dims.set_current_step(0, 19)
+    tall = Geometry((30, 30, 90), np.diag([-1.0, -1.0, 1.0, 1.0]))
+    desk.review.open(Volume(np.zeros(tall.shape, np.int16), tall, "CT", "HU"))
+    assert desk.viewer.dims.current_step == (44, 15, 15)
+    desk.review.show(desk.review.readings[0])
+    assert desk.viewer.dims.current_step[0] == 19  # as it was left

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel
 from voxcam.errors import ChangedWeightsError
 from voxcam.model.bundle import Need
 from voxcam.model.trusted import Code
-from voxcam.plugin.docks.questions import TrustDialog, WeightsDialog, listing
+from voxcam.plugin.docks.questions import TrustDialog, WeightsDialog, listing, places
 
 CODE = Code(
     "Nodules",
@@ -22,11 +22,25 @@ CODE = Code(
 )
 
 
-def test_it_shows_line_text_and_digest() -> None:
-    text = listing(CODE)
-    assert "inference.json line 12 (network_def) is an expression: '$1/0'" in text
-    assert "3 scripts" in text
-    assert "sha256:" + "ab" * 32 in text
+def test_it_shows_file_line_place_text_and_digest() -> None:
+    lines = listing(CODE).splitlines()
+    assert lines[:3] == ["inference.json", "  line 12: an expression at network_def", "      $1/0"]
+    assert "It also holds 3 scripts." in lines
+    assert lines[-1] == "sha256:" + "ab" * 32
+
+
+def test_long_code_is_listed_by_file_each_place_once() -> None:
+    needs = tuple(
+        Need(f"{name}.json", n, f"at::{n}", "an import", f"$import m{n}") for name in "ab" for n in range(200)
+    )
+    code = replace(CODE, would_run=needs)
+    lines = listing(code).splitlines()
+    assert [line for line in lines if line.endswith(".json")] == ["a.json", "b.json"]
+    assert [line.strip() for line in lines if line.startswith("      ")] == [
+        f"$import m{n}" for n in range(200)
+    ] * 2
+    assert places(code) == "It would do so in 400 places of 2 files:"
+    assert places(CODE) == "It would do so in 1 place of 1 file:"
 
 
 def test_enter_and_escape_mean_no_and_only_the_button_means_yes(qtbot) -> None:
@@ -54,7 +68,7 @@ def test_enter_and_escape_mean_no_and_only_the_button_means_yes(qtbot) -> None:
 def test_a_run_that_would_run_code_asks_and_runs_once_trusted(
     make_napari_viewer, scan, tmp_path, qtbot
 ) -> None:
-    from voxcam.plugin.docks.room import Room
+    from voxcam.plugin.room import Room
 
     steps = {
         "_target_": "Compose",
@@ -103,7 +117,7 @@ def test_a_run_with_changed_weights_asks_and_goes_on_once_they_are_meant(
     from safetensors.torch import load_file, save_file
 
     from voxcam.model.loading import load_classifier
-    from voxcam.plugin.docks.room import Room
+    from voxcam.plugin.room import Room
 
     monkeypatch.setenv("VOXCAM_MODELS", str(tmp_path / "register"))
     model = write_bundle(tmp_path / "model", inferer={"_target_": "SimpleInferer"})

@@ -8,8 +8,11 @@ import pytest
 from phantoms import explanation_of
 
 from voxcam.core.answer import Answer
+from voxcam.core.geometry import Geometry
+from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
-from voxcam.plugin.review.review import Review
+from voxcam.plugin.review.reading import Origin, Reading
+from voxcam.plugin.review.review import METHODS, Review
 
 
 @pytest.fixture
@@ -272,3 +275,124 @@ def test_a_value_has_no_bar_and_the_spread_of_an_ensemble_is_told(scan, explaine
     assert (row.score, row.share) == ("63.2 years", None)
     assert row.evidence.endswith("; score ± 2")
     assert review.reading.note == "Voxels are 8 mm along k, the model was trained on 1 to 5 mm."
+
+
+# --- several open studies
+
+
+def another(shape=(9, 8, 7)):
+    return Volume(np.zeros(shape, np.int16), Geometry(shape, np.eye(4)), "MR")
+
+
+def test_a_study_is_shown_again_as_it_was_left(review, scan, explained):
+    review.adopt(explained)
+    review.set_window(Window(-600, 1500, "lung"))
+    review.show_class("effusion")
+    review.go_to((3.0, 4.0, -50.0))
+    first = review.reading
+    review.open(another())
+    assert (review.explanation, review.rows, review.visible) == (None, (), ())
+    review.show(first)
+    assert review.reading is first
+    assert review.visible == ("nodule", "effusion")
+    assert review.window == Window(-600, 1500, "lung")
+    assert review.point_mm == (3.0, 4.0, -50.0)
+
+
+def test_a_series_that_is_open_is_not_opened_twice(review, scan):
+    origin = Origin(Path("a"), "key", "CT")
+    review.open(another(), origin=origin)
+    review.open(another((5, 5, 5)), origin=origin)
+    assert len(review.readings) == 2
+    assert review.opened("key") is review.reading
+    assert review.volume.shape == (5, 5, 5)
+    assert review.opened("unknown") is None
+
+
+def test_closing_the_study_on_the_screen_shows_the_one_before(review, scan):
+    first = review.reading
+    review.open(another())
+    review.close(review.reading)
+    assert review.reading is first
+    review.close(first)
+    assert (review.volume, review.readings) == (None, ())
+    assert review.missing == "Before a run: open a scan."
+
+
+def test_closing_another_study_changes_nothing_on_the_screen_nor_the_run(review, scan, explained):
+    first = review.reading
+    review.open(another())
+    ticket = review.start()
+    review.close(first)
+    assert review.volume.modality == "MR"
+    assert review.wants(ticket)
+
+
+def test_studies_looked_at_long_ago_are_let_go_when_memory_is_short(monkeypatch):
+    from voxcam.plugin.review import review as module
+
+    review = Review()
+    size = np.zeros((9, 8, 7), np.int16).nbytes
+    monkeypatch.setattr(module, "KEPT_BYTES", 3 * size)
+    volumes = [another() for _ in range(4)]
+    for volume in volumes[:3]:
+        review.open(volume)
+    review.show(review.readings[0])  # looked at again: the second is now the oldest
+    review.open(volumes[3])
+    assert [one.volume for one in review.readings] == [volumes[2], volumes[0], volumes[3]]
+
+
+def test_a_result_is_dropped_when_another_open_study_is_shown(review, scan, explained):
+    first = review.reading
+    review.open(another())
+    ticket = review.start()
+    review.show(first)
+    assert not review.finish(ticket, explained)
+    assert all(reading.explanation is None for reading in review.readings)
+
+
+def test_only_an_open_study_can_be_shown(review):
+    with pytest.raises(ValueError, match="not open"):
+        review.show(Reading(another()))
+
+
+def test_peaks_are_stepped_through_round_and_round(review, scan):
+    values = np.zeros(scan.shape)
+    places = [(10, 8, 15), (30, 30, 4), (40, 10, 10)]
+    for height, place in zip((3, 2, 1), places, strict=True):
+        values[place] = height
+    review.adopt(explanation_of(scan, {"nodule": (0.9, values)}))
+    lines = heard(review)
+    seen = [review.step_peak("nodule", by).point_mm for by in (0, 1, 1, 1, -1)]
+    assert np.allclose(seen, [scan.geometry.to_world(places[n]) for n in (0, 1, 2, 0, 2)])
+    assert lines[1] == ("nodule: peak 2 of 3, 2 logit units.", False)
+    assert np.allclose(review.point_mm, seen[-1])
+
+
+def test_a_class_of_its_own_is_not_touched_by_what_is_set_for_all(review, explained):
+    review.adopt(explained)
+    review.adjust("nodule", opacity=0.3)
+    review.adjust(None, threshold=0.2, opacity=0.9)
+    assert (review.style("nodule").threshold, review.style("nodule").opacity) == (0.0, 0.3)
+    assert (review.style("effusion").threshold, review.style("effusion").opacity) == (0.2, 0.9)
+    review.adjust_alike("nodule")
+    assert review.style("nodule").opacity == 0.9
+
+
+def test_thresholds_and_calls_are_in_the_rows(scan, explained):
+    review = Review()
+    review.open(scan)
+    review.adopt(replace(explained, answer=Answer("sigmoid", thresholds={"nodule": 0.5, "effusion": 0.4})))
+    rows = {row.name: row for row in review.rows}
+    assert [rows[name].called for name in ("nodule", "effusion", "clear")] == [True, False, False]
+    assert rows["clear"].threshold is None
+
+
+def test_rows_of_hundreds_of_classes_by_several_methods_look_at_each_map_once(scan):
+    """Each class finds its map in a table, not by a walk through all maps of all classes."""
+    classes = {f"class {n}": (n / 400, np.full((2, 2, 2), n, np.float32)) for n in range(400)}
+    coarse = Volume(np.zeros((2, 2, 2), np.float32), scan.geometry.coarsened((2, 2, 2)))
+    review = Review()
+    review.open(scan)
+    review.adopt(replace(explanation_of(coarse, classes, METHODS), volume=scan))
+    assert [row.largest for row in review.rows] == sorted(range(400), reverse=True)

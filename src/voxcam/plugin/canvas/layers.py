@@ -106,6 +106,7 @@ class ReviewLayers:
             self._show_nothing()
             return
         self.placement = place_volume(volume)
+        self._flat = False  # the sliders still stand where they stood in the study before
         # One layer for every study: napari cannot turn a grey one into one of colours.
         self.study = self._put(self.study, Image, grey(volume, whole=True), volume_name(volume))
         self._show_window()
@@ -116,6 +117,7 @@ class ReviewLayers:
         flat = next((axis for axis in (1, 2) if self.placement.geometry.shape[axis] == 1), 0)
         self.show_plane(flat)
         self._show_point()
+        self._flat = True
         self.viewer.reset_view()
 
     def _show_nothing(self) -> None:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 _EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
 _CORNERS = {"where": "top_left", "label": "bottom_left", "badge": "top_right", "welcome": "middle_center"}
-_WELCOME = """Open a scan with File… or Folder…, or drop one here.
-Then choose a classifier and press Run."""
+# Few different letters: napari draws each for the first time in 3 ms.
+_WELCOME = "drop a scan here"
+_MOST_NAMES = 3
+_NARROW = 760  # canvas pixels across
 
 
 class Overlays:
@@ -41,6 +43,7 @@ class Overlays:
             emitter.connect(self._on_napari)
         viewer.scene.camera.events.orientation.connect(self._on_napari)
         viewer.layers.events.inserted.connect(self.refresh)
+        viewer.canvas.events.size.connect(self.refresh)
         viewer.canvas.overlays.scale_bar.font_size = 10
         self.refresh()
 
@@ -65,14 +68,20 @@ class Overlays:
         badge = "\n".join(filter(None, (frame_words(volume, placement.badge), made_of(volume))))
         words |= {"where": self._where(), "badge": badge}
         if self.review.explanation is not None:
-            # Two short lines leave the lower letter free.
-            words["label"] = LABEL.replace("diagnosis. ", "diagnosis.\n")
+            words["label"] = self._label()
             words["badge"] = "\n".join(filter(None, (badge, self._evidence())))
         if self.viewer.dims.ndisplay == 2:
             down, right = self.viewer.scene.camera.orientation[-2:]
             found = letters(placement, self._order(), (str(down), str(right)))
             words |= found._asdict() if found else {}
         return words
+
+    def _label(self) -> str:
+        """Return the label in lines short enough to leave the lower letter free."""
+        lines = LABEL.replace("diagnosis. ", "diagnosis.\n")
+        if self.viewer.canvas.size[1] < _NARROW:
+            lines = lines.replace("only. ", "only.\n").replace("model, ", "model,\n")
+        return lines
 
     def _where(self) -> str:
         volume, window, dims = self.review.volume, self.review.window, self.viewer.dims
@@ -86,7 +95,8 @@ class Overlays:
             placement = place_volume(volume)
             at = (dims.point[-3 + through] - placement.translate[through]) / placement.scale[through]
             cut = Slice(np.empty((0, 0)), PLANES[through], round(float(at)), placement.geometry)
-            lines.append(cut.words)
+            # Two lines: beside other docks the picture is narrow.
+            lines += cut.words.replace(", slice", "\nslice").split("\n")
             if measured_nothing(volume, through, cut.index):
                 lines.append("nothing was measured here")
         if dims.ndim == 4:
@@ -101,9 +111,9 @@ class Overlays:
             return "evidence hidden" if self.review.look.hidden else "no evidence shown"
         heatmap = self.review.heatmap(names[0])
         if heatmap is None:
-            return ", ".join(names)
+            return _few(names)
         where = "" if heatmap.layer == NO_LAYER else f" at {heatmap.layer}"
-        return f"{', '.join(names)}\n{heatmap.method}{where}, {heatmap.unit_words}"
+        return f"{_few(names)}\n{heatmap.method}{where}\nin {heatmap.unit_words}"
 
     def _order(self) -> tuple[int, int, int]:
         """Display axes as napari orders them, without time."""
@@ -115,3 +125,9 @@ class Overlays:
         # Any viewer has two axes before the first scan.
         if self.viewer.dims.ndim >= 3:
             self.refresh()
+
+
+def _few(names: tuple[str, ...]) -> str:
+    """Return the first names in a line, and how many more there are."""
+    more = f", + {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more

@@ -2,168 +2,219 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from qtpy.QtCore import QRect, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QImage, QPixmap
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QMenu,
-    QStyledItemDelegate,
-    QTableWidget,
-    QTableWidgetItem,
-    QWidget,
-)
+from qtpy.QtCore import QRect, Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QMenu, QPushButton, QVBoxLayout, QWidget
 
-from voxcam.export.style import COLOURS, colour_table
+from voxcam.plugin.docks.class_colours import colour_words, offered, swatch
+from voxcam.plugin.docks.class_model import COLOUR, EVIDENCE, NAME, SCORE, SHOW, ClassModel, ClassOrder, Role
+from voxcam.plugin.docks.class_view import ClassView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from voxcam.plugin.review.look import ClassRow
 
-SHOW, COLOUR, NAME, SCORE = range(4)
-ROW_HEIGHT = 36
-_SWATCH = QSize(18, 18)
-_QUIET = QColor(150, 155, 165)
+# More classes than this are searched rather than looked through.
+FEW = 12
+TOP = 3
+SORTED_BY = {"score": SCORE, "name": NAME, "evidence": EVIDENCE}
+_ACTS = {SHOW, COLOUR}
 
 
-class ClassTable(QTableWidget):  # type: ignore[misc]
-    """The classes, the most probable first.
+class ClassTable(QWidget):  # type: ignore[misc]
+    """The classes, the most probable first, and above many of them a field to find one.
 
-    Signals: `toggled` (class, on), `coloured` (class, colours), `chosen` (class).
+    Signals: `toggled` (class, on), `coloured` (class, colours), `chosen` (class), `shown_asked` (names
+    whose heatmaps are to be on, and no others).
     """
 
     toggled = Signal(str, bool)
     coloured = Signal(str, str)
     chosen = Signal(str)
+    shown_asked = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(0, 4, parent)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
-        self.horizontalHeader().hide()
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setIconSize(_SWATCH)
-        self.setSelectionBehavior(QAbstractItemView.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.NoEditTriggers)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
-        header = self.horizontalHeader()
-        header.setMinimumSectionSize(20)
-        header.setSectionResizeMode(NAME, QHeaderView.Stretch)
-        for column, width in ((SHOW, 26), (COLOUR, 28), (SCORE, 80)):
-            header.setSectionResizeMode(column, QHeaderView.Fixed)
-            self.setColumnWidth(column, width)
-        self.setItemDelegateForColumn(NAME, TwoLines(self))
-        self.setItemDelegateForColumn(SCORE, ProbabilityBar(self))
-        self.itemChanged.connect(self._on_item)
-        self.cellClicked.connect(self._on_click)
-        self.currentCellChanged.connect(self._on_current)
+        super().__init__(parent)
+        self.model = ClassModel(self)
+        self.order = ClassOrder(self.model, self)
+        self.view = ClassView(self.order, self)
+        self.sought = QLineEdit()
+        self.sought.setPlaceholderText("Find a class (Ctrl+F)")
+        self.sought.setClearButtonEnabled(True)
+        self.quick = QPushButton("Show…")
+        self.quick.setToolTip("Show the top 3, or none; sort the classes")
+        self.menu: QMenu | None = None
+        self._chosen: str | None = None
+        self._telling = True
+        self._lay_out()
+        self.sought.textChanged.connect(self._seek)
+        self.sought.returnPressed.connect(self.view.setFocus)
+        self.quick.clicked.connect(self._open_quick)
+        self.model.toggled.connect(self.toggled)
+        self.view.toggle_asked.connect(self._toggle)
+        self.view.palette_asked.connect(self.open_palette)
+        self.view.menu_asked.connect(self.open_menu)
+        self.view.find_asked.connect(self.sought.setFocus)
+        self.view.horizontalHeader().sectionClicked.connect(self._on_header)
+        self.view.selectionModel().currentRowChanged.connect(self._on_current)
 
-    def show_rows(self, rows: Sequence[ClassRow]) -> None:
-        """Show `rows`; the chosen class stays chosen."""
-        chosen = self.chosen_class
-        self.blockSignals(True)
-        self.setRowCount(len(rows))
-        for number, row in enumerate(rows):
-            self._fill(number, row)
-        names = [row.name for row in rows]
-        self.setCurrentCell(names.index(chosen) if chosen in names else (0 if rows else -1), NAME)
-        self.blockSignals(False)
-        self.viewport().update()
+    def show_rows(self, rows: Sequence[ClassRow], noun: str = "probability") -> None:
+        """Show `rows`, their scores called `noun`; the chosen class stays chosen."""
+        self._telling = False
+        self.model.name_scores(noun)
+        self.model.show_rows(rows)
+        many = len(rows) > FEW
+        if not many:
+            self.sought.clear()
+        self.sought.setVisible(many)
+        self.quick.setVisible(many)
+        self._restore()
+        self._telling = True
+
+    # --- what is on the screen
 
     @property
     def chosen_class(self) -> str | None:
         """The class of the selected row."""
-        item = self.item(self.currentRow(), NAME)
-        return None if item is None else str(item.text())
+        return self._chosen
 
-    def _fill(self, number: int, row: ClassRow) -> None:
-        for column in range(4):
-            if self.item(number, column) is None:
-                self.setItem(number, column, QTableWidgetItem())
-        show, colour, name, score = (self.item(number, column) for column in range(4))
-        selectable = Qt.ItemIsEnabled | Qt.ItemIsSelectable
-        show.setFlags(selectable | Qt.ItemIsUserCheckable if row.explained else selectable)
-        if row.explained:
-            show.setCheckState(Qt.Checked if row.shown else Qt.Unchecked)
-        else:
-            show.setData(Qt.CheckStateRole, None)
-        show.setToolTip("Show the evidence for this class")
-        colour.setIcon(swatch(row.colours, faint=row.empty or not row.shown))
-        colour.setToolTip("Colours: click to choose")
-        name.setText(row.name)
-        name.setData(Qt.UserRole, row.evidence)
-        name.setToolTip(f"{row.name}: {row.evidence}")
-        score.setText(row.score)
-        score.setData(Qt.UserRole, -1.0 if row.share is None else float(row.share))
-        score.setToolTip(row.score if row.share is None else f"probability {row.share:.4f}")
+    def names(self) -> tuple[str, ...]:
+        """Return the classes from above to below, those that were sought alone."""
+        return tuple(self._row(number).name for number in range(self.order.rowCount()))
 
-    def _on_item(self, item: Any) -> None:
-        if item.column() == SHOW:
-            self.toggled.emit(self.item(item.row(), NAME).text(), item.checkState() == Qt.Checked)
+    def row_of(self, name: str) -> int:
+        """Return which row a class is in, -1 if in none."""
+        at = next((number for number, row in enumerate(self.model.rows) if row.name == name), -1)
+        return int(self.order.mapFromSource(self.model.index(at, NAME)).row()) if at >= 0 else -1
 
-    def _on_click(self, row: int, column: int) -> None:
-        if column != COLOUR:
-            return
-        name = self.item(row, NAME).text()
+    def row(self, name: str) -> ClassRow:
+        """Return a class as it is shown."""
+        return next(row for row in self.model.rows if row.name == name)
+
+    def check_rect(self, name: str) -> QRect:
+        """Return the place of a class's check box in the viewport of `view`."""
+        return self.cell_rect(name, SHOW)
+
+    def cell_rect(self, name: str, column: int) -> QRect:
+        """Return the place of a cell in the viewport of `view`."""
+        return self.view.visualRect(self.order.index(self.row_of(name), column))
+
+    # --- what is asked
+
+    def choose(self, name: str) -> None:
+        """Select the row of a class."""
+        self.view.setCurrentIndex(self.order.index(self.row_of(name), NAME))
+
+    def sort_by(self, column: int, *, descending: bool | None = None) -> None:
+        """Sort by a column; by the one it is sorted by already, the other way round."""
+        again = self.order.sortColumn() == column
+        down = self.order.sortOrder() == Qt.AscendingOrder if again else column != NAME
+        order = Qt.DescendingOrder if (down if descending is None else descending) else Qt.AscendingOrder
+        self.order.sort(column, order)
+        self.view.horizontalHeader().setSortIndicator(column, order)
+        self.view.scrollTo(self.view.currentIndex())
+
+    def open_palette(self, name: str) -> None:
+        """Offer the colours of a class in a menu at its cell."""
+        self._open(self._palette(name, QMenu(self)), self.cell_rect(name, COLOUR).bottomLeft())
+
+    def open_menu(self, name: str, at: Any) -> None:
+        """Offer what can be done with a class, and with all."""
         menu = QMenu(self)
-        for colours in COLOURS:
-            action = menu.addAction(swatch(colours), colours)
-            action.triggered.connect(lambda _=False, c=colours: self.coloured.emit(name, c))
-        menu.popup(self.viewport().mapToGlobal(self.visualItemRect(self.item(row, COLOUR)).bottomLeft()))
+        if name and self.row(name).explained:
+            menu.addAction(f"Only {name.replace('&', '&&')}", lambda: self.shown_asked.emit((name,)))
+            self._palette(name, menu.addMenu("Colours"))
+            menu.addSeparator()
+        self.add_actions(menu)
+        self._open(menu, at)
 
-    def _on_current(self, *_: int) -> None:
-        if self.chosen_class is not None:
-            self.chosen.emit(self.chosen_class)
+    def add_actions(self, menu: QMenu) -> None:
+        """Add to a menu what can be done with all classes."""
+        menu.addAction(f"Show the top {TOP}", self._show_top)
+        menu.addAction("Show none", lambda: self.shown_asked.emit(()))
+        menu.addSeparator()
+        for words, column in SORTED_BY.items():
+            menu.addAction(f"Sort by {words}", lambda _=False, c=column: self.sort_by(c))
 
+    # --- steps
 
-class TwoLines(QStyledItemDelegate):  # type: ignore[misc]
-    """A class's name, and under it in words what was found."""
+    def _lay_out(self) -> None:
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(3)
+        row = QHBoxLayout()
+        row.addWidget(self.sought, 1)
+        row.addWidget(self.quick)
+        column.addLayout(row)
+        column.addWidget(self.view, 1)
+        self.sought.hide()
+        self.quick.hide()
+        self.setFocusProxy(self.view)
 
-    def paint(self, painter: Any, option: Any, index: Any) -> None:
-        """Draw the two lines."""
-        option.widget.style().drawPrimitive(
-            option.widget.style().PrimitiveElement.PE_PanelItemViewItem, option, painter, option.widget
+    def _row(self, number: int) -> ClassRow:
+        row: ClassRow = self.order.index(number, NAME).data(Role.ROW)
+        return row
+
+    def _restore(self) -> None:
+        """Select the chosen class again, or the first there is."""
+        number = self.row_of(self._chosen) if self._chosen else -1
+        if number < 0:
+            number = 0 if self.order.rowCount() else -1
+            self._chosen = self._row(0).name if self.order.rowCount() else None
+        if self.view.currentIndex().row() != number:
+            self.view.setCurrentIndex(self.order.index(number, NAME))
+
+    def _seek(self, words: str) -> None:
+        before = self._chosen
+        self._telling = False
+        self.order.setFilterFixedString(words.strip())
+        self._restore()
+        self._telling = True
+        if self._chosen is not None and self._chosen != before:
+            self.chosen.emit(self._chosen)
+
+    def _on_current(self, current: Any, _: Any = None) -> None:
+        row = current.data(Role.ROW) if current.isValid() else None
+        if self._telling and row is not None:
+            self._chosen = row.name
+            self.chosen.emit(row.name)
+
+    def _toggle(self, name: str) -> None:
+        shown = self.row(name).shown
+        self.order.setData(
+            self.order.index(self.row_of(name), SHOW),
+            Qt.Unchecked if shown else Qt.Checked,
+            Qt.CheckStateRole,
         )
-        metrics, box = option.fontMetrics, option.rect.adjusted(4, 2, -2, -2)
-        upper = QRect(box.left(), box.top(), box.width(), box.height() // 2)
-        lower = QRect(box.left(), box.top() + box.height() // 2, box.width(), box.height() // 2)
-        for place, words, colour in (
-            (upper, index.data(Qt.DisplayRole), option.palette.text().color()),
-            (lower, index.data(Qt.UserRole), _QUIET),
-        ):
-            painter.setPen(colour)
-            text = metrics.elidedText(words or "", Qt.ElideRight, place.width())
-            painter.drawText(place, Qt.AlignLeft | Qt.AlignVCenter, text)
 
+    def _show_top(self) -> None:
+        explained = [row for row in self.model.rows if row.explained and not math.isnan(row.value)]
+        explained.sort(key=lambda row: -row.value)
+        self.shown_asked.emit(tuple(row.name for row in explained[:TOP]))
 
-class ProbabilityBar(QStyledItemDelegate):  # type: ignore[misc]
-    """A score in words, over a bar if it is a probability."""
+    def _palette(self, name: str, menu: QMenu) -> QMenu:
+        menu.setStyleSheet("QMenu { icon-size: 40px; }")  # strips rather than dots
+        for colours in offered():
+            action = menu.addAction(swatch(colours), colour_words(colours))
+            font = action.font()
+            font.setBold(colours == self.row(name).colours)
+            action.setFont(font)
+            action.triggered.connect(lambda _=False, c=colours: self.coloured.emit(name, c))
+        return menu
 
-    def paint(self, painter: Any, option: Any, index: Any) -> None:
-        """Draw bar and number."""
-        share = index.data(Qt.UserRole)
-        if share is None:
-            return
-        box = option.rect.adjusted(4, 11, -4, -11)
-        if share >= 0:
-            painter.fillRect(box, QColor(70, 74, 84))
-            filled = QRect(box)
-            filled.setWidth(round(box.width() * min(share, 1.0)))
-            painter.fillRect(filled, QColor(72, 116, 186))
-        painter.setPen(QColor(240, 241, 242))
-        painter.drawText(box, Qt.AlignCenter, index.data(Qt.DisplayRole) or "")
+    def _on_header(self, column: int) -> None:
+        if column in _ACTS:
+            self._open_quick()
+        else:
+            self.sort_by(column)
 
+    def _open_quick(self) -> None:
+        self.open_menu("", self.view.viewport().rect().topLeft())
 
-def swatch(colours: str, *, faint: bool = False) -> QIcon:
-    """Return a small strip of the colours, low to high."""
-    table = colour_table(colours)[np.linspace(0, 255, _SWATCH.width()).astype(int), :3]
-    strip = np.repeat((table * (90 if faint else 255)).astype(np.uint8)[None], _SWATCH.height(), axis=0)
-    pixels = np.ascontiguousarray(strip)
-    image = QImage(pixels.data, _SWATCH.width(), _SWATCH.height(), 3 * _SWATCH.width(), QImage.Format_RGB888)
-    return QIcon(QPixmap.fromImage(image.copy()))
+    def _open(self, menu: QMenu, at: Any) -> None:
+        self.menu = menu
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(self.view.viewport().mapToGlobal(at))

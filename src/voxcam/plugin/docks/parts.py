@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QComboBox, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
 from voxcam.plugin.docks.theme import colours, follow
@@ -14,14 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def column_of(widget: QWidget, title: str) -> QVBoxLayout:
-    """Return a widget's column, under its title."""
+def column_of(widget: QWidget, title: str = "") -> QVBoxLayout:
+    """Return a widget's column, under its title if it has one."""
     column = QVBoxLayout(widget)
     column.setContentsMargins(0, 0, 0, 0)
     column.setSpacing(4)
-    heading = QLabel(title)
-    heading.setStyleSheet("font-weight: bold")
-    column.addWidget(heading)
+    if title:
+        heading = QLabel(title)
+        heading.setStyleSheet("font-weight: bold")
+        column.addWidget(heading)
     return column
 
 
@@ -30,6 +32,15 @@ def quiet(text: str) -> QLabel:
     label = QLabel(text)
     label.setWordWrap(True)
     in_colour(label, "quiet")
+    return label
+
+
+def told(colour: str) -> QLabel:
+    """Return a line of text in one of the theme's colours, that can be copied."""
+    label = quiet("")
+    in_colour(label, colour)
+    label.setTextFormat(Qt.PlainText)
+    label.setTextInteractionFlags(Qt.TextSelectableByMouse)
     return label
 
 
@@ -53,6 +64,27 @@ def button_for(text: str, tip: str, signal: Signal) -> QPushButton:
     button.setToolTip(tip)
     button.clicked.connect(lambda _=False: signal.emit())
     return button
+
+
+def without_icons(buttons: QDialogButtonBox) -> None:
+    """Take the icons off: the desktop's are dark, and gone on a dark ground."""
+    for button in buttons.buttons():
+        button.setIcon(QIcon())
+
+
+def resize_to_letters(window: QWidget, columns: int, lines: int) -> None:
+    """Make a window as wide and high as a page of text, but no larger than its screen."""
+    letter, room = window.fontMetrics(), window.screen().availableGeometry()
+    window.resize(
+        min(letter.averageCharWidth() * columns, room.width() * 9 // 10),
+        min(letter.height() * lines, room.height() * 9 // 10),
+    )
+
+
+def page_style() -> str:
+    """Return the style of a page of text in a dialog: on the dialog's own ground."""
+    look = colours()
+    return f"background-color: {look.background}; color: {look.text}; border: 1px solid {look.line}"
 
 
 def slider_over(low: float, high: float) -> QLabeledDoubleSlider:

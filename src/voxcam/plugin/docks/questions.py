@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QFontDatabase
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
+from voxcam.plugin.docks.parts import page_style, quiet, resize_to_letters, told
+from voxcam.plugin.docks.theme import follow
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from voxcam.errors import ChangedWeightsError
+    from voxcam.model.bundle import Need
     from voxcam.model.trusted import Code
 
-_ASKED = (
-    "Loading this model runs code that came with it. Nothing has run yet. Code can read and send any file "
-    "of yours: trust it only if you know where it comes from."
+_ASKED = "Loading this model runs code that came with it. Nothing has run yet."
+_WARNED = "Code can read and send any file of yours: trust it only if you know where it comes from."
+_REMEMBERED = (
+    "What you trust is exactly this, and it is remembered. Change one letter and you are asked again."
 )
+_OTHER = "A new version has other weights, and so has a model that somebody swapped."
 
 
 class TrustDialog(QDialog):  # type: ignore[misc]
@@ -32,9 +42,18 @@ class TrustDialog(QDialog):  # type: ignore[misc]
         asked.setTextFormat(Qt.RichText)
         asked.setWordWrap(True)
         column.addWidget(asked)
+        warned = told("warning")
+        warned.setText(_WARNED)
+        column.addWidget(warned)
+        column.addWidget(quiet(places(code)))
         self.listing = QPlainTextEdit(listing(code))
+        follow(self.listing, lambda: self.listing.setStyleSheet(page_style()))
         self.listing.setReadOnly(True)
+        self.listing.setFont(QFontDatabase.systemFont(QFontDatabase.FixedFont))
+        self.listing.setAccessibleName("What would run")
+        self.listing.setTabChangesFocus(True)
         column.addWidget(self.listing, 1)
+        column.addWidget(quiet(_REMEMBERED))
         self.buttons = QDialogButtonBox()
         refuse = self.buttons.addButton("Do not run it", QDialogButtonBox.RejectRole)
         self.buttons.addButton("Trust this code and run it", QDialogButtonBox.AcceptRole)
@@ -43,7 +62,7 @@ class TrustDialog(QDialog):  # type: ignore[misc]
         self.buttons.rejected.connect(self.reject)
         self.buttons.accepted.connect(self._trust)
         column.addWidget(self.buttons)
-        self.resize(680, 420)
+        resize_to_letters(self, 110, 36)
 
     def _trust(self) -> None:
         self.trusted.emit(self.digest)
@@ -60,10 +79,10 @@ class WeightsDialog(QDialog):  # type: ignore[misc]
         self.setWindowTitle("Other weights than before?")
         self.digest = f"sha256:{changed.found}"
         column = QVBoxLayout(self)
-        told = QLabel(str(changed).partition("; if that is meant")[0].replace(" sha256:", "\nsha256:") + ".")
-        told.setWordWrap(True)
-        told.setTextInteractionFlags(Qt.TextSelectableByMouse)
-        column.addWidget(told)
+        words = told("text")
+        words.setText(str(changed).partition("; if that is meant")[0].replace(" sha256:", "\nsha256:") + ".")
+        column.addWidget(words)
+        column.addWidget(quiet(_OTHER))
         self.buttons = QDialogButtonBox()
         refuse = self.buttons.addButton("Do not use them", QDialogButtonBox.RejectRole)
         self.buttons.addButton("They are meant: use them", QDialogButtonBox.AcceptRole)
@@ -78,8 +97,23 @@ class WeightsDialog(QDialog):  # type: ignore[misc]
         self.accept()
 
 
+def places(code: Code) -> str:
+    """Return how much would run, in a sentence."""
+    count, files = len(code.would_run), len({need.file for need in code.would_run})
+    return f"It would do so in {count} place{'s' * (count != 1)} of {files} file{'s' * (files != 1)}:"
+
+
 def listing(code: Code) -> str:
-    """Return what would run, a place a line, and the digest that is trusted."""
-    lines = [str(need) for need in code.would_run]
-    lines += [f"it also holds {words}" for words in code.also_holds]
-    return "\n".join([*lines, "", f"trusted is exactly this, and remembered: sha256:{code.digest}"])
+    """Return what would run, file by file and place by place, and the digest that is trusted."""
+    lines: list[str] = []
+    for file, needs in groupby(code.would_run, key=lambda need: need.file):
+        lines += [file, *(line for need in needs for line in _shown(need)), ""]
+    lines += [f"It also holds {words}." for words in code.also_holds]
+    return "\n".join([*lines, "", f"sha256:{code.digest}"])
+
+
+def _shown(need: Need) -> Iterator[str]:
+    where = f"line {need.line}: " if need.line else ""
+    yield f"  {where}{need.what}{f' at {need.place}' if need.place else ''}"
+    if need.text:
+        yield f"      {need.text}"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # lines at the threshold, half, and four fifths of the range.
 Drawn = Literal["smooth", "cells", "contours"]
 DRAWN: tuple[Drawn, ...] = get_args(Drawn)
+# The class that speaks loudest takes perceptual colours, the others a hue each.
+FIRST = "inferno"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Look:
         Threshold and opacity of the classes that have their own.
     colours
         Class to the name of its colours, one of `voxcam.export.style.COLOURS`.
+    first
+        The colours of the class that speaks loudest.
     shared_range
         All classes on one range (0 to the highest evidence of any), or each on its own.
     drawn
@@ -57,6 +61,7 @@ class Look:
     opacity: float = 0.8
     own: Mapping[str, Own] = field(default_factory=dict)
     colours: Mapping[str, str] = field(default_factory=dict)
+    first: str = FIRST
     shared_range: bool = True
     drawn: Drawn = "smooth"
     layered: bool = False

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 # Stands for the layer of a method that asks the network as a whole.
 NO_LAYER = "network"
-# The class that speaks loudest takes the perceptual colours, the others a hue each, the coolest first.
-FIRST = "inferno"
+# Of the classes behind the first, the coolest before the others.
 HUES = sorted(CLASS_COLOURS, key=("sky", "green", "purple", "blue", "yellow", "vermillion", "orange").index)
 
 Point = tuple[float, float, float]
@@ -81,7 +80,8 @@ class Reading:
         """Return the reading with an explanation, its top class shown; what was looked at stays."""
         ranked = sorted(explanation.explained, key=lambda name: -explanation.scores[name])
         hues = {
-            name: FIRST if rank == 0 else HUES[(rank - 1) % len(HUES)] for rank, name in enumerate(ranked)
+            name: HUES[(rank - 1) % len(HUES)] if rank else self.look.first
+            for rank, name in enumerate(ranked)
         }
         kept = [name for name in ranked if name in self.look.shown]
         look = replace(
@@ -109,9 +109,13 @@ class Reading:
         found = [h for h in heatmaps if h.method == self.look.method and h.layer in wanted]
         return {heatmap.class_name: heatmap for heatmap in reversed(found)}
 
+    @cached_property
+    def _explained(self) -> frozenset[str]:
+        return frozenset(self.explanation.explained if self.explanation is not None else ())
+
     def colours(self, name: str) -> str:
         """Return the name of a class's colours."""
-        return self.look.colours.get(name, FIRST)
+        return self.look.colours.get(name, self.look.first)
 
     def style(self, name: str) -> HeatmapStyle:
         """Return what a value of a class's evidence looks like."""
@@ -180,7 +184,7 @@ class Reading:
         if self.explanation is None:
             raise RuntimeError("rows are of an explanation")
         score, answer, heatmap = self.explanation.scores[name], self.explanation.answer, self.heatmap(name)
-        nothing = "no map by this method and layer" if name in self.explanation.explained else "not explained"
+        nothing = "no map by this method and layer" if name in self._explained else "not explained"
         words = heatmap.summary.removeprefix("evidence ") if heatmap else nothing
         spread = self.explanation.spread
         return ClassRow(

@@ -135,7 +135,7 @@ class Review:
             self.point_changed.emit()
 
     def set_convention(self, *, neurological: bool) -> None:
-        """Show the patient's left at the left of the screen (neurological), or at the right (radiological)."""
+        """Show the patient's left at the left of the screen (neurological) or the right (radiological)."""
         if neurological != self.neurological:
             self.neurological = neurological
             self.convention_changed.emit()
@@ -298,6 +298,11 @@ class Review:
             self.set_look(method=method)
         elif self.explanation is not None:
             self.said.emit(f"No maps by {method} yet: press Run; it may ask the network many times.", False)
+
+    def prefer_method(self, method: str) -> None:
+        """Let runs show the maps by this method first, until another was asked for."""
+        if self.explanation is None and not self.asked_method:
+            self.set_look(method=method)
 
     def show_layer(self, layer: str) -> None:
         """Show the maps at a layer; one that was not computed is noted for the next run."""

@@ -72,19 +72,20 @@ def explain_study(
     layers: tuple[str, ...] | None,
     progress: Progress,
     announce: Callable[[str], object] | None = None,
+    **asked: Any,
 ) -> Explanation:
-    """Return the explanation of all classes, at the default layer and those asked."""
+    """Return the explanation of all classes, at the default layer and those given."""
     from voxcam.cam import looks_inside
     from voxcam.explain import explain
 
     if classifier.is_opaque:
         methods = tuple(method for method in methods if not looks_inside(method)) or ("occlusion",)
         layers = None
-    asked = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
+    at = tuple(dict.fromkeys((classifier.default_layer, *layers))) if layers else None
     try:
-        return explain(volume, classifier, methods, None, asked, progress, announce=announce)
+        return explain(volume, classifier, methods, None, at, progress, announce=announce, **asked)
     except UnplacedError as unplaced:
-        scores = explain(volume, classifier, (), None, None, progress, announce=announce)
+        scores = explain(volume, classifier, (), None, None, progress, announce=announce, **asked)
         why = str(unplaced).partition("; scores alone")[0]
         told = [*scores.provenance.get("warnings", ()), why]
         return replace(scores, provenance={**scores.provenance, "warnings": told})

@@ -29,11 +29,15 @@ def read_place(place: Path, series: str | int | None, progress: Progress) -> Rea
     from voxcam.io import scan
 
     study = scan(place, progress)
+    return read_series(place, study, [choose(study, series)], progress)
+
+
+def choose(study: Study, series: str | int | None = None) -> Series:
+    """Return the series asked for, else the largest that can be read."""
     images = [s for s in study.series if s.can_be_read(gaps="mark") and not s.localizer and s.kind == "image"]
     images = images or list(study.series)
     several = series is None and len(images) > 1
-    chosen = max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
-    return read_series(place, study, [chosen], progress)
+    return max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
 
 
 def read_series(place: Path, study: Study, chosen: Sequence[Series], progress: Progress) -> Read:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -12,6 +13,7 @@ from voxcam.core.explanation import Explanation
 from voxcam.errors import Cancelled, ChangedWeightsError, UntrustedCodeError, VoxcamError
 from voxcam.model.waking import wake
 from voxcam.plugin.work.classifiers import Classifiers, code_that_would_run, explain_study
+from voxcam.plugin.work.options import RunOptions
 from voxcam.plugin.work.reading import read_place, read_series
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Runner(QObject):  # type: ignore[misc]
 
     def __init__(self, review: Review) -> None:
         super().__init__()
-        self.review, self.closed = review, False
+        self.review, self.closed, self.options = review, False, RunOptions()
         self._classifiers = Classifiers()
         self._thread: threading.Thread | None = None
         self._progressed.connect(self._on_progress)
@@ -72,16 +74,20 @@ class Runner(QObject):  # type: ignore[misc]
         if reading is not None:
             self.review.show(reading)
 
-    def explain(self) -> None:
-        """Explain the open study by the chosen classifier."""
+    def explain(self, moment: int | None = None) -> None:
+        """Explain the open study by the chosen classifier; of one in time this moment, unless options say."""
         ticket, review = self.review.start(), self.review
         volume, bundle = review.volume, review.bundle
         if ticket is None or volume is None or bundle is None:
             return
         layers = (review.asked_layer,) if review.asked_layer else None
-        methods = review.methods_to_run
-        device, classifiers = review.device, self._classifiers
+        device, classifiers, options = review.device, self._classifiers, self.options
+        if options.moment is None:
+            options = replace(options, moment=moment)
+        methods = tuple(dict.fromkeys((*review.methods_to_run, *options.methods)))
         allowed = {"trust_code": review.trusted or False, "accept_weights": review.accepted or None}
+        if options.network:
+            allowed |= options.for_loading
 
         def job(progress: Progress) -> Explanation | Code | ChangedWeightsError:
             wake(progress)
@@ -105,6 +111,7 @@ class Runner(QObject):  # type: ignore[misc]
                 layers,
                 progress,
                 announce=lambda sentence: self._forecast.emit(ticket, sentence),
+                **options.for_explaining,
             )
 
         self._start(ticket, job, self._finish_explaining)

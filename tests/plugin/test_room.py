@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from builders import noise, write_dicom_series
 from bundles import write_bundle
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import Qt
 
 from voxcam.errors import Cancelled, ClassifierError
-from voxcam.plugin.docks.room import Room
 from voxcam.plugin.opening import open_review
 from voxcam.plugin.review.review import LABEL, METHODS
+from voxcam.plugin.room import Room
 from voxcam.plugin.work import runner as running
 
 pytestmark = pytest.mark.gui
@@ -47,7 +47,7 @@ def slow_job(monkeypatch, steps=600):
     """Let an explanation take its time; return what tells that it began and how it ended."""
     began, ended = threading.Event(), []
 
-    def explain_study(volume, classifier, methods, layers, progress, announce=None):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None, **asked):
         try:
             for step in range(steps):
                 progress(step, steps)
@@ -69,8 +69,8 @@ def test_a_run_by_the_button_shows_scores_and_evidence(ready, qtbot):
     qtbot.waitUntil(lambda: ready.review.explanation is not None, timeout=LOAD_MS)
     explanation = ready.review.explanation
     assert explanation.methods == METHODS
-    assert ready.evidence.table.rowCount() == 2
-    assert ready.evidence.table.item(0, 2).text() == explanation.top_class
+    assert len(ready.evidence.table.names()) == 2
+    assert ready.evidence.table.names()[0] == explanation.top_class
     assert ready.layers.picture.layer.visible
     assert ready.classifier.run.isEnabled()
     assert len(ready.review.layers) > 1
@@ -91,7 +91,7 @@ def test_cancel_stops_the_run_and_changes_nothing(ready, qtbot, monkeypatch):
 def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained, qtbot, monkeypatch):
     release = threading.Event()
 
-    def explain_study(volume, classifier, methods, layers, progress, announce=None):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None, **asked):
         release.wait(10)
         return explained
 
@@ -107,7 +107,7 @@ def test_another_study_during_a_run_never_gets_its_result(ready, scan, explained
 
 
 def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
-    def explain_study(volume, classifier, methods, layers, progress, announce=None):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None, **asked):
         raise ClassifierError("the scan does not fit: it expects MR, found CT")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
@@ -119,7 +119,7 @@ def test_a_failed_run_is_one_line(ready, qtbot, monkeypatch):
 
 
 def test_a_bug_shows_no_traceback(ready, qtbot, monkeypatch, caplog):
-    def explain_study(volume, classifier, methods, layers, progress, announce=None):
+    def explain_study(volume, classifier, methods, layers, progress, announce=None, **asked):
         raise KeyError("secret")
 
     monkeypatch.setattr(running, "explain_study", explain_study)
@@ -186,23 +186,23 @@ def test_the_word_to_press_run_is_gone_during_a_run_and_back_after_it(ready, qtb
     assert ready.evidence.hint.isVisible()
 
 
-def test_what_is_no_bundle_is_refused_in_words(room, tmp_path):
+def test_what_is_no_bundle_is_refused_in_words(room, tmp_path, qtbot):
     room.choose_bundle(tmp_path)
-    assert "is no MONAI bundle" in room.message.text()
+    qtbot.waitUntil(lambda: "is no MONAI bundle" in room.classifier.wrong.text(), timeout=20_000)
 
 
-def test_a_bundle_is_described_before_anything_is_loaded(ready):
-    assert ready.classifier.words.text() == "2 classes, CT, version 1.2.3"
+def test_a_bundle_is_described_before_anything_is_loaded(ready, qtbot):
+    expected = "2 classes, CT, version 1.2.3"
+    qtbot.waitUntil(lambda: ready.classifier.words.text() == expected, timeout=20_000)
 
 
 def test_check_boxes_turn_evidence_on_and_off(ready, explained, qtbot):
     ready.review.adopt(explained)
     table = ready.evidence.table
-    assert [table.item(n, 2).text() for n in range(3)] == ["nodule", "effusion", "clear"]
-    box = table.visualItemRect(table.item(1, 0))
-    qtbot.mouseClick(table.viewport(), Qt.LeftButton, pos=QPoint(box.left() + 10, box.center().y()))
+    assert table.names() == ("nodule", "effusion", "clear")
+    qtbot.mouseClick(table.view.viewport(), Qt.LeftButton, pos=table.check_rect("effusion").center())
     assert ready.review.visible == ("nodule", "effusion")
-    assert table.item(2, 2).data(Qt.UserRole) == "no positive evidence"
+    assert table.row("clear").evidence == "no positive evidence"
 
 
 def test_sliders_and_boxes_change_the_look_and_the_layers_of_classes(ready, explained):
@@ -263,8 +263,8 @@ def test_keys_work_on_the_canvas(ready, explained):
 
 def test_jumping_for_a_class_without_evidence_says_so(ready, explained):
     ready.review.adopt(explained)
-    ready.evidence.table.setCurrentCell(2, 2)
-    ready.jump()
+    ready.evidence.table.choose("clear")
+    ready.step_peak()
     assert ready.message.text() == "clear: no positive evidence in this scan."
 
 
@@ -275,7 +275,7 @@ def test_the_exported_figure_has_the_numbers_of_the_screen(ready, explained, qtb
 
     ready.review.adopt(explained)
     ready.review.set_look(threshold=0.2, opacity=0.7, method="layer-cam")
-    ready.jump()
+    ready.step_peak()
     ready.layers.show_plane(1)
     target = tmp_path / "figure.png"
     options = ready.figure_options("nodule")
@@ -326,6 +326,8 @@ def test_nothing_is_clipped_and_the_label_is_seen_at_1280_by_800(scan, explained
         qtbot.wait(200)
         labels = [child for child in room.findChildren(type(room.message)) if child.text() == LABEL]
         assert len(labels) == 1
+        room.tabs.show_panel(room.classifier)
+        qtbot.wait(50)
         for child in (labels[0], room.evidence.export, room.evidence.shared, room.classifier.run):
             corner = child.mapTo(room.window(), child.rect().bottomRight())
             assert child.isVisible()
@@ -340,7 +342,7 @@ def test_opening_the_dock_is_quick_and_loads_no_torch(make_napari_viewer):
     import subprocess
     import sys
 
-    code = "import sys, voxcam.plugin.docks.room; print({'torch', 'monai'} & set(sys.modules))"
+    code = "import sys, voxcam.plugin.room; print({'torch', 'monai'} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
 
