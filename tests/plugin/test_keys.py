@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QComboBox, QLineEdit, QTreeWidget, QTreeWidgetItem, Q
 from voxcam.plugin.commands import ACTIONS
 from voxcam.plugin.keys import KEYS, bind, grouped, keys_as_markdown, tip
 
-OURS = {name: key for name, key in KEYS.items() if key.ours}
+OURS = {name: key for name, key in KEYS.items() if key.by == "room"}
 SINGLES = [
     (name, n if key.each else None, one) for name, key in OURS.items() for n, one in enumerate(key.keys)
 ]

@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from voxcam.io import read_mask
-from voxcam.plugin.opening import open_review
+from voxcam.plugin.room import Room
 from voxcam.samples import SAMPLES, sample_path
 
 pytestmark = pytest.mark.gui
@@ -49,12 +49,14 @@ def coloured(viewer):
 
 
 @pytest.fixture
-def desk():
-    """An empty reading room in a window of its own."""
-    viewer = open_review()
-    room = viewer.window.dock_widgets["VoxCAM"]
+def desk(make_napari_viewer):
+    """An empty reading room."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1280, 800)
+    room = Room(viewer)
+    viewer.window.add_dock_widget(room, name="VoxCAM", area="right")
     yield room
-    viewer.close()
+    room.runner.close()
     assert room.runner.wait(30)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
 from voxcam.plugin.commands import actions_of
@@ -12,7 +13,7 @@ from voxcam.plugin.docks.beside import PLOT
 from voxcam.plugin.docks.browser import accept_drops
 from voxcam.plugin.keys import bind
 from voxcam.plugin.preferences import follow_preferences, preferences
-from voxcam.plugin.review.windows import WindowMemory, dragged, preset_for_key
+from voxcam.plugin.review.windows import Dragging, WindowMemory, preset_for_key
 from voxcam.plugin.work.recent import forget
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def _join_scan(room: Room) -> None:
         scan.show_review(review)
         room.classifier.show_running(review)
 
+    room.viewer.dims.events.current_step.connect(lambda _: scan.show_moment(review.volume, room.hover.moment))
     review.study_changed.connect(show_study)
     review.convention_changed.connect(lambda: scan.show_convention(review.neurological))
     accept_drops(room, room.open_places, lambda paths: True)
@@ -159,9 +161,14 @@ def _join_plot(room: Room) -> None:
 
 def _join_measuring(room: Room) -> None:
     panel, measuring = room.measure, room.measuring
+
+    def go(row: int) -> None:
+        room.show_plane(measuring.measurements[row].through)
+        room.review.go_to(measuring.middle_mm(row))
+
     panel.tool_asked.connect(lambda tool: measuring.use(tool or None))
     panel.chosen.connect(lambda row: measuring.choose(row if row >= 0 else None))
-    panel.go_asked.connect(lambda row: room.review.go_to(measuring.middle_mm(row)))
+    panel.go_asked.connect(go)
     panel.delete_asked.connect(measuring.remove)
     measuring.changed.connect(lambda: panel.show_measurements(measuring.found, measuring.chosen))
     measuring.tool_changed.connect(lambda: panel.show_tool(measuring.tool, room.review.volume is not None))
@@ -239,7 +246,14 @@ def join_planes(room: Room, planes: Planes) -> Planes:
     planes.point_asked.connect(review.go_to)
     planes.plane_asked.connect(room.show_plane)
     planes.crosshair_asked.connect(room.show_crosshair)
-    planes.right_dragged.connect(lambda dx, dy: _drag(room, dx, dy))
+    dragging = Dragging()
+
+    def drag(dx: float, dy: float) -> None:
+        if review.window is not None:
+            review.set_window(dragging.on(review.window, dx, dy))
+
+    planes.right_dragged.connect(drag)
+    planes.hovered.connect(lambda point: room.readout.show_point(review.reading, point, room.hover.moment))
     _follow(planes, (review.study_changed, review.convention_changed), planes.show_review, room)
     _follow(
         planes,
@@ -301,11 +315,6 @@ def _follow_napari(widget: QWidget, tell: Any, *emitters: Any) -> None:
     tell()
 
 
-def _drag(room: Room, dx: float, dy: float) -> None:
-    if room.review.window is not None:
-        room.review.set_window(dragged(room.review.window, dx, dy))
-
-
 # --- keys, preferences, the end
 
 
@@ -351,13 +360,15 @@ def _join_preferences(room: Room) -> None:
 
 def _closer(room: Room) -> Any:
     """Return what ends the work when the room is gone; it must not hold the room itself."""
-    runner, review, keys, crosshair = room.runner, room.review, room.keys, room.crosshair
+    runner, review, keys, crosshair, cine = room.runner, room.review, room.keys, room.crosshair, room.cine
     work = (room.scanner, room.thumbnails, room.describer)
 
     def close(_: object = None) -> None:
         runner.close()
         keys.release()
         crosshair.close()
+        if isalive(cine):
+            cine.stop()
         for one in work:
             one.close()
         for name in ("places", "studies", "study", "classifier", "explanation", "look", "window", "point"):

@@ -30,15 +30,15 @@ class Key:
         What it does, for a reader.
     each
         Each key does it for another thing: the action gets the key's place, 0 for the first.
-    ours
-        Bound by the room; False of a key that napari binds.
+    by
+        Who acts on it: the "room", whose keys are bound here; "napari", the "mouse" on the canvas, "measuring".
     """
 
     keys: tuple[str, ...]
     group: str
     words: str
     each: bool = False
-    ours: bool = True
+    by: str = "room"
 
     @property
     def shown(self) -> str:
@@ -53,14 +53,21 @@ KEYS: dict[str, Key] = {
     "axial": Key(("A",), STUDY, "Axial plane"),
     "coronal": Key(("C",), STUDY, "Coronal plane"),
     "sagittal": Key(("S",), STUDY, "Sagittal plane"),
-    "slices": Key(("Left", "Right"), STUDY, "Slice before, or after", ours=False),
+    "slices": Key(("Left", "Right"), STUDY, "Slice before, or after", by="napari"),
     "cine": Key(("P",), STUDY, "Run through the images, and stop"),
     "planes": Key(("M",), STUDY, "Other planes beside this one"),
     "depth": Key(("D",), STUDY, "In 3D, and back"),
     "convention": Key(("R",), STUDY, "Radiological or neurological: which side the patient's left is on"),
     "window": Key(tuple("123456789"), STUDY, "Window of this number in the list", each=True),
     "own_window": Key(("0",), STUDY, "The study's own window"),
-    "fit": Key(("Ctrl+0",), STUDY, "Fit the picture to the window", ours=False),
+    "drag_window": Key(
+        ("right drag",), STUDY, "Window: across its width, down its level; with Shift fine", by="mouse"
+    ),
+    "drag_back": Key(("right double click",), STUDY, "The study's own window", by="mouse"),
+    "click": Key(("click",), STUDY, "While other planes are shown: let them cross here", by="mouse"),
+    "delete": Key(("Delete",), STUDY, "Drop the chosen measurement", by="measuring"),
+    "escape": Key(("Escape",), STUDY, "Give up what is being measured", by="measuring"),
+    "fit": Key(("Ctrl+0",), STUDY, "Fit the picture to the window", by="napari"),
     "browser": Key(("B",), STUDY, "Studies that are open, and series of a place"),
     "run": Key(("Ctrl+Enter",), CLASSIFIER, "Run the classifier"),
     "cancel": Key(("Ctrl+.",), CLASSIFIER, "Stop the run at its next step"),
@@ -97,7 +104,9 @@ def keys_as_markdown() -> str:
     lines = ["| Key | Does |", "|---|---|"]
     for group, keys in grouped().items():
         lines.append(f"| **{group}** | |")
-        lines += [f"| {_marked(key)} | {key.words}{'' if key.ours else ' (napari)'} |" for key in keys]
+        lines += [
+            f"| {_marked(key)} | {key.words}{' (napari)' if key.by == 'napari' else ''} |" for key in keys
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -197,7 +206,7 @@ class Bound:
 def _doing(actions: Mapping[str, Act]) -> Iterator[tuple[str, Act]]:
     """Give every single key and what it does."""
     for name, key in KEYS.items():
-        if key.ours and name in actions:
+        if key.by == "room" and name in actions:
             for place, one in enumerate(key.keys):
                 yield one, partial(actions[name], place) if key.each else actions[name]
 

@@ -207,6 +207,9 @@ def test_what_was_left_out_is_counted_and_unfolds(browser, review, qtbot):
         "2 files refused: damaged DICOM header\nIM1: damaged DICOM header"
     )
     assert browser.left_out.body.isVisible()
+    # All of it can be read without scrolling, also after it became narrower.
+    browser.resize(220, 700)
+    qtbot.waitUntil(lambda: browser.left_out.body.verticalScrollBar().maximum() == 0)
 
 
 def test_progress_is_in_words_and_can_be_cancelled(browser, qtbot):

@@ -19,7 +19,7 @@ def test_every_key_and_its_words_are_on_it_in_order(qapp):
     assert places == sorted(places)
     for key, at in zip(KEYS.values(), places, strict=True):
         assert lines[at + 1].removesuffix(" (napari)") == key.words
-        assert lines[at + 1].endswith("(napari)") != key.ours
+        assert lines[at + 1].endswith("(napari)") == (key.by == "napari")
 
 
 @pytest.mark.gui

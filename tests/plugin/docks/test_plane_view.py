@@ -14,8 +14,7 @@ from voxcam.core.geometry import Geometry
 from voxcam.core.lazy import Stacked
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
-from voxcam.export.panels import MASK_COLOUR
-from voxcam.export.style import colours_of
+from voxcam.export.style import MASK_COLOUR, colours_of
 from voxcam.plugin.docks.plane_view import PlaneView
 from voxcam.plugin.review.review import Review
 
@@ -66,6 +65,17 @@ def desk(qtbot):
 
 
 # --- the point
+
+
+def test_what_is_under_the_mouse_is_told_and_nothing_beside_the_picture(desk, qtbot):
+    told = []
+    desk.view.hovered.connect(told.append)
+    qtbot.mouseMove(desk.view, QPoint(80, 60))
+    qtbot.waitUntil(lambda: told != [], timeout=5_000)
+    # Pixel 80 is the middle of column 20 of 60, row 15 of 50: 30 - 20 mm and 25 - 15 mm, half a pixel in.
+    assert np.allclose(told[-1], (30 - 19.625, 25 - 14.625, 0), atol=0.26)
+    QApplication.sendEvent(desk.view, QEvent(QEvent.Leave))
+    assert told[-1] is None
 
 
 def test_a_click_asks_for_the_point_under_it_and_stays_on_the_slice(desk, qtbot):

@@ -9,7 +9,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from qtpy.QtCore import QEvent, QPoint, Qt
-from qtpy.QtGui import QColor, QGuiApplication, QHelpEvent, QImage, QPainter
+from qtpy.QtGui import (
+    QColor,
+    QGuiApplication,
+    QHelpEvent,
+    QImage,
+    QKeySequence,
+    QPainter,
+    QShortcut,
+)
 from qtpy.QtWidgets import QApplication, QStyleOptionViewItem, QToolTip
 
 from voxcam.io import Finding, Series, Study
@@ -206,6 +214,19 @@ def test_delete_asks_to_close_what_is_open(three, qtbot):
     three.selectAll()
     press(qtbot, three, Qt.Key_Delete)
     assert asked == [("key1",), ("key3",)]
+
+
+def test_the_windows_own_shortcuts_leave_the_tree_its_keys(three, qtbot):
+    taken = []
+    for key in ("Return", "Del"):
+        QShortcut(QKeySequence(key), three).activated.connect(lambda: taken.append(1))
+    opened, closed = heard(three.open_asked), heard(three.close_asked)
+    three.show_marks({"key1": "shown"})
+    qtbot.waitActive(three)
+    three.go_to_first()
+    press(qtbot, three, Qt.Key_Return)
+    press(qtbot, three, Qt.Key_Delete)
+    assert (len(opened), len(closed), len(taken)) == (1, 1, 0)
 
 
 def test_a_search_lists_what_has_every_word_and_unfolds_it(three):

@@ -55,13 +55,16 @@ def appearance(volume: Volume, window: Window | None = None) -> tuple[Any, dict[
     window = window or volume.window
     limits = _limits(window)
     low, high = _reach(data)
-    attributes |= {
-        "colormap": _grey(volume, window),
-        "contrast_limits": limits,
+    attributes |= windowed(volume, window) | {
         "contrast_range": (min(limits[0], low), max(limits[1], high)),
         "interpolation2d": "linear",
     }
     return data, attributes
+
+
+def windowed(volume: Volume, window: Window) -> dict[str, Any]:
+    """Return colours and contrast limits of a window; no voxel is looked at."""
+    return {"colormap": _grey(volume, window), "contrast_limits": _limits(window)}
 
 
 def placed(placement: Placement) -> dict[str, Any]:

@@ -139,7 +139,8 @@ class Crosshair:
         """Whether a press is meant for the picture: the left button alone, and no tool in the hand."""
         active = self.viewer.layers.selection.active
         at_rest = getattr(active, "mode", "pan_zoom") == "pan_zoom"
-        return bool(event.button == 1 and not event.modifiers and self.viewer.dims.ndisplay == 2 and at_rest)
+        free = self.is_on and at_rest and not event.handled and not event.modifiers
+        return bool(event.button == 1 and self.viewer.dims.ndisplay == 2 and free)
 
     def _ask(self, position: NDArray[np.float64]) -> None:
         placement = self._placement_of()

@@ -15,7 +15,7 @@ from napari.utils.colormaps import Colormap
 
 from voxcam.core.resampling import Resampled
 from voxcam.core.volume import grey
-from voxcam.plugin.canvas.appearance import appearance
+from voxcam.plugin.canvas.appearance import appearance, windowed
 from voxcam.plugin.canvas.placing import set_what_differs
 
 if TYPE_CHECKING:
@@ -88,8 +88,8 @@ class Depth:
             self.study = self._put(self.study, _study(volume, grid), "study in 3D")
             self._of = volume
         if self.study is not None and self.review.window is not None:
-            _, attributes = appearance(grey(volume.moment(0)), self.review.window)
-            set_what_differs(self.study, {"contrast_limits": attributes["contrast_limits"]})
+            limits = windowed(volume, self.review.window)["contrast_limits"]
+            set_what_differs(self.study, {"contrast_limits": limits})
         self._show_evidence(grid)
 
     def _show_evidence(self, grid: Geometry) -> None:

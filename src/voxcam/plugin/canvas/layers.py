@@ -14,7 +14,7 @@ from napari.layers import Image, Labels
 
 from voxcam.core.volume import grey
 from voxcam.export.style import MASK_COLOUR
-from voxcam.plugin.canvas.appearance import appearance, volume_name
+from voxcam.plugin.canvas.appearance import appearance, volume_name, windowed
 from voxcam.plugin.canvas.class_layers import ClassLayers
 from voxcam.plugin.canvas.frame import Placement, place_volume
 from voxcam.plugin.canvas.picture_layer import PictureLayer
@@ -158,7 +158,7 @@ class ReviewLayers:
     def _show_window(self) -> None:
         if self.review.volume is None or self.study is None or self.review.window is None:
             return
-        _, attributes = appearance(grey(self.review.volume, whole=True), self.review.window)
+        attributes = windowed(self.review.volume, self.review.window)
         low, high = self.study.contrast_limits_range
         first, last = attributes["contrast_limits"]
         # Typed or dragged past what the voxels hold: napari would clip it (napari/napari#5228).

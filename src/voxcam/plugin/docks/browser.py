@@ -214,13 +214,11 @@ class Foldout(QWidget):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.head, self.body = QToolButton(), QPlainTextEdit()
+        self.head, self.body = QToolButton(), _Lines()
         self.head.setCheckable(True)
         self.head.setToolButtonStyle(Qt.ToolButtonTextBesideIcon)
         self.head.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
         self.head.toggled.connect(self._unfold)
-        self.body.setReadOnly(True)
-        self.body.setTabChangesFocus(True)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
@@ -235,22 +233,29 @@ class Foldout(QWidget):  # type: ignore[misc]
         if text != self.body.toPlainText():
             self.body.setPlainText(text)
         self.setVisible(bool(words))
-        self._fit()
-
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Break the lines anew."""
-        super().resizeEvent(event)
-        self._fit()
 
     def _unfold(self, on: bool) -> None:
         self.head.setArrowType(Qt.DownArrow if on else Qt.RightArrow)
         self.body.setVisible(on)
+
+
+class _Lines(QPlainTextEdit):  # type: ignore[misc]
+    """Lines to read, as high as they are up to some; the rest is scrolled to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setReadOnly(True)
+        self.setTabChangesFocus(True)
+        self.textChanged.connect(self._fit)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Break the lines anew, and take their height."""
+        super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
-        """Take the height of the lines, up to some; the document counts in lines."""
-        lines = min(max(self.body.document().size().height(), 1), _LINES)
-        self.body.setFixedHeight(round(lines * self.body.fontMetrics().lineSpacing()) + 2 * _MARGIN)
+        lines = min(max(self.document().size().height(), 1), _LINES)  # a plain text counts in lines
+        self.setFixedHeight(round(lines * self.fontMetrics().lineSpacing()) + 2 * _MARGIN)
 
 
 class ScanProgress(QWidget):  # type: ignore[misc]

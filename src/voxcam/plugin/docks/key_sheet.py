@@ -82,7 +82,7 @@ def keys_as_html(text: str, quiet: str, line: str) -> str:
 
 
 def _row(key: Key, quiet: str, line: str) -> str:
-    whose = "" if key.ours else f' <span style="color:{quiet}">(napari)</span>'
+    whose = "" if key.by != "napari" else f' <span style="color:{quiet}">(napari)</span>'
     edge = f"border-bottom:1px solid {line}"
     return (
         f"<tr><td width='30%' style='{edge}'><b>{escape(key.shown)}</b></td>"

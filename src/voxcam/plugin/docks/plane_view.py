@@ -45,6 +45,7 @@ class PlaneView(QWidget):  # type: ignore[misc]
     point_asked = Signal(object)  # world point, RAS+ mm
     right_dragged = Signal(float, float)  # pixels to the right and down since the last
     maximise_asked = Signal()
+    hovered = Signal(object)  # the world point under the mouse, RAS+ mm; None beside the picture
 
     def __init__(self, through: int) -> None:
         super().__init__()
@@ -61,6 +62,7 @@ class PlaneView(QWidget):  # type: ignore[misc]
         self.setFocusPolicy(Qt.StrongFocus)
         self.setContextMenuPolicy(Qt.PreventContextMenu)  # the right button is dragged
         self.setCursor(Qt.CrossCursor)
+        self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Expanding)
         self.setMinimumSize(96, 72)
         follow(self, self._restyle)
@@ -186,6 +188,7 @@ class PlaneView(QWidget):  # type: ignore[misc]
 
     def mouseMoveEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Ask for the point under the left button; pan by the middle one; tell of the right one."""
+        self.hovered.emit(self._under(event.position()))
         if self._pressed is None:
             return
         button, last = self._pressed
@@ -238,12 +241,21 @@ class PlaneView(QWidget):  # type: ignore[misc]
         else:
             event.ignore()
 
+    def leaveEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Say that the mouse is elsewhere."""
+        self.hovered.emit(None)
+
     def _ask_point(self, at: QPointF) -> None:
+        point = self._under(at)
+        if point is not None:
+            self.point_asked.emit(point)
+
+    def _under(self, at: QPointF) -> Point | None:
+        """Return the world point there; None beside the picture."""
         if self.plane is None:
-            return
+            return None
         row, column = self.sight.to_plane(at.x(), at.y())
-        if self.plane.holds(row, column):
-            self.point_asked.emit(self.plane.moved(self._point, row, column))
+        return self.plane.moved(self._point, row, column) if self.plane.holds(row, column) else None
 
     def _step(self, by: int) -> None:
         if self.plane is not None and self.plane.stepped(self._point, by) != self._point:

@@ -52,6 +52,7 @@ class Planes(QWidget):  # type: ignore[misc]
     plane_asked = Signal(int)  # 0 axial, 1 coronal, 2 sagittal: to be the main picture
     right_dragged = Signal(float, float)  # pixels to the right and down since the last
     crosshair_asked = Signal(bool)
+    hovered = Signal(object)  # the world point under the mouse, or None
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,6 +122,7 @@ class Planes(QWidget):  # type: ignore[misc]
         for through, pane in enumerate(self.panes):
             pane.view.point_asked.connect(self.point_asked)
             pane.view.right_dragged.connect(self.right_dragged)
+            pane.view.hovered.connect(self.hovered)
             pane.view.maximise_asked.connect(lambda n=through: self._maximise(n))
             pane.alone.clicked.connect(lambda _=False, n=through: self._maximise(n))
             pane.swap.clicked.connect(lambda _=False, n=through: self.plane_asked.emit(n))

@@ -48,6 +48,7 @@ MARK_WORDS: dict[Mark, str] = {"open": "Open", "shown": "On the screen"}
 _MOST_PICTURES = 2000
 _INDENT, _PAD = 10, 4
 _SOON_MS = 60
+_KEYS = (Qt.Key_Return, Qt.Key_Enter, Qt.Key_Delete)
 _NOWHERE = QModelIndex()
 
 
@@ -156,6 +157,13 @@ class SeriesTree(QTreeView):  # type: ignore[misc]
         if isinstance(row, PlaceRow):
             menu.addAction("F&orget place").triggered.connect(lambda: self.forget_asked.emit(row.place))
         return menu
+
+    def event(self, event: Any) -> bool:
+        """Keep the tree's own keys from the window's shortcuts while the tree has the keyboard."""
+        if event.type() == QEvent.ShortcutOverride and event.key() in _KEYS:
+            event.accept()
+            return True
+        return bool(super().event(event))
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
         """Enter opens, Delete closes."""
