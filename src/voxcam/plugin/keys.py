@@ -31,7 +31,7 @@ class Key:
     each
         Each key does it for another thing: the action gets the key's place, 0 for the first.
     by
-        Who acts on it: the "room", whose keys are bound here; "napari", the "mouse" on the canvas, "measuring".
+        Who acts on it: the "room", whose keys are bound here; "napari", the "mouse", "measuring".
     """
 
     keys: tuple[str, ...]
