@@ -38,3 +38,11 @@ def test_every_method_and_command_is_documented() -> None:
         assert any(f"`{name}`" in page.read_text() for page in pages), f"{name} has no page"
     readme = (ROOT / "README.md").read_text()
     assert all(f"voxcam {name}" in readme for name in COMMANDS)
+
+
+def test_the_keys_of_the_room_are_those_it_binds() -> None:
+    from voxcam.plugin.keys import keys_as_markdown
+
+    page = (ROOT / "docs" / "reading-room.md").read_text()
+    table = page.partition("<!-- keys:begin -->\n")[2].partition("<!-- keys:end -->")[0]
+    assert table == keys_as_markdown(), "run scripts/draw-architecture"

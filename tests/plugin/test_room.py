@@ -298,7 +298,7 @@ def test_a_scan_dropped_into_an_empty_room_is_opened_in_it(room, scan, qtbot):
     voxels, attributes, _ = as_layer(scan)
     room.viewer.add_layer(Image(voxels, **attributes))
     qtbot.waitUntil(lambda: room.review.volume is scan, timeout=5_000)
-    assert len(room.viewer.layers) == 1
+    assert [layer.name for layer in room.viewer.layers if layer.visible] == ["CT"]
 
 
 def test_a_layer_of_unknown_place_is_not_taken(room):
@@ -372,3 +372,49 @@ def test_other_series_of_the_place_can_be_opened_and_are_kept(room, qtbot, tmp_p
     assert len(room.review.readings) == 2
     room.runner.read_series(place, study, study.series[:1])  # is open: shown at once
     assert room.review.volume.shape == (9, 8, 6)
+
+
+def test_a_modality_that_the_file_does_not_state_can_be_said(room, qtbot, tmp_path):
+    import nibabel
+
+    voxels = np.arange(5 * 6 * 7, dtype=np.int16).reshape(5, 6, 7)  # nothing that looks like HU
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([1.0, 1, 1, 1])), tmp_path / "scan.nii.gz")
+    room.runner.read(tmp_path / "scan.nii.gz")
+    qtbot.waitUntil(lambda: room.review.volume is not None, timeout=20_000)
+    assert (room.review.volume.modality, room.scan.modality.isVisible()) == ("", True)
+    room.scan.modality.setCurrentText("CT")
+    room.scan.modality.activated.emit(room.scan.modality.currentIndex())
+    qtbot.waitUntil(lambda: room.review.volume.modality == "CT", timeout=20_000)
+    assert room.review.volume.unit == "HU"
+    assert not room.scan.modality.isVisible()
+    assert len(room.review.readings) == 1
+
+
+def test_a_closed_dock_leaves_the_viewer_and_can_be_opened_anew(make_napari_viewer, scan, explained, qtbot):
+    from voxcam.plugin.desk import desk_of
+
+    viewer = make_napari_viewer(show=True)
+    first = desk_of(viewer)
+    assert desk_of(viewer) is first
+    first.review.open(scan)
+    first.review.adopt(explained)
+    first.show_planes()
+    qtbot.wait(50)
+    viewer.window.remove_dock_widget(first.parent())
+    assert first.runner.closed
+    assert [layer.name for layer in viewer.layers if layer.visible] == ["CT"]  # nothing that nobody explains
+    assert not any(o.visible for name, o in viewer.canvas.overlays.items() if name.startswith("voxcam"))
+    told = []
+    first.review.look_changed.connect(lambda: told.append("look"))
+    canvas = viewer.window._qt_viewer.canvas.native
+    for key in (Qt.Key_E, Qt.Key_J, Qt.Key_C, Qt.Key_M):
+        qtbot.keyClick(canvas, key)
+    viewer.dims.set_current_step(0, 3)
+    assert told == []
+    second = desk_of(viewer)
+    assert second is not first
+    second.review.open(scan)
+    second.review.adopt(explained)
+    qtbot.keyClick(canvas, Qt.Key_E)
+    assert second.review.look.hidden
+    second.runner.close()

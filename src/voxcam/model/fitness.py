@@ -18,6 +18,7 @@ LOOKED_AT = 200_000
 # Air and metal lie outside of any range that matters: it is odd only if next to nothing lies inside, or if
 # the values take up next to nothing of it, as an image scaled to 0..1 does of HU.
 _SHARE = 0.02
+_STATE_IT = "; state the modality if you know it (--modality, or under Scan in the reading room)"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _kind(statement: Statement, volume: Volume) -> list[str]:
     ):
         if ours and ours != theirs:
             found = theirs or "none stated"
-            hint = "" if theirs else "; state the modality if you know it (--modality)"
+            hint = "" if theirs else _STATE_IT
             against.append(f"it expects {what} {ours}, found {found}{hint}")
     return against
 

@@ -16,17 +16,26 @@ _ROOMS: WeakKeyDictionary[napari.Viewer, ReferenceType[Room]] = WeakKeyDictionar
 
 
 def sit(viewer: napari.Viewer, room: Room) -> None:
-    """Take note of the room of a viewer."""
+    """Take note of the room of a viewer; one that was there leaves."""
+    before = room_of(viewer)
+    if before is not None:
+        before.leave()
     _ROOMS[viewer] = ref(room)
 
 
-def desk_of(viewer: napari.Viewer) -> Room:
-    """Return the reading room of a viewer, docked if there was none."""
+def room_of(viewer: napari.Viewer) -> Room | None:
+    """Return the room of a viewer, if it has one that was not closed."""
     from qtpy.compat import isalive
 
     held = _ROOMS.get(viewer)
     room = held() if held is not None else None
-    if room is None or not isalive(room):
+    return room if room is not None and isalive(room) and not room.runner.closed else None
+
+
+def desk_of(viewer: napari.Viewer) -> Room:
+    """Return the reading room of a viewer, docked if there was none."""
+    room = room_of(viewer)
+    if room is None:
         from voxcam.plugin.room import Room
 
         room = Room(viewer)

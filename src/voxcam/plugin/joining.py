@@ -5,24 +5,32 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal as Told
 from qtpy.compat import isalive
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from voxcam.plugin.commands import actions_of
 from voxcam.plugin.docks.beside import PLOT
 from voxcam.plugin.docks.browser import accept_drops
 from voxcam.plugin.keys import bind
 from voxcam.plugin.preferences import follow_preferences, preferences
+from voxcam.plugin.reader import get_reader
 from voxcam.plugin.review.windows import Dragging, WindowMemory, preset_for_key
 from voxcam.plugin.work.recent import forget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from qtpy.QtWidgets import QWidget
 
     from voxcam.plugin.docks.browser import Browser
     from voxcam.plugin.docks.planes import Planes
     from voxcam.plugin.docks.slice_plot import SlicePlot
     from voxcam.plugin.room import Room
+
+
+_IDLE_MS = 300  # after a study was opened
 
 
 def join(room: Room) -> None:
@@ -38,7 +46,8 @@ def join(room: Room) -> None:
     _join_preferences(room)
     room.keys = bind(room.viewer, _actions(room))
     room.keys.in_dock(room)
-    room.destroyed.connect(_closer(room))
+    room.leave = _leaver(room)
+    room.destroyed.connect(lambda _=None, leave=room.leave: leave())
     _show_all(room)
 
 
@@ -53,22 +62,36 @@ def _join_scan(room: Room) -> None:
     scan.browser_asked.connect(room.show_browser)
     scan.plane_asked.connect(room.show_plane)
     scan.convention_asked.connect(room.set_convention)
+    scan.modality_asked.connect(room.state_modality)
     scan.cine.play_asked.connect(room.cine.play)
     scan.cine.rate_asked.connect(room.cine.set_rate)
     scan.cine.back_and_forth_asked.connect(room.cine.set_back_and_forth)
     scan.cine.over_asked.connect(room.cine.set_over)
     room.cine.playing_changed.connect(scan.cine.show_playing)
 
+    def show_moment(_: object = None) -> None:
+        scan.show_moment(review.volume, room.hover.moment)
+
     def show_study() -> None:
         room.say("", False)
         scan.show_review(review)
         room.classifier.show_running(review)
 
-    room.viewer.dims.events.current_step.connect(lambda _: scan.show_moment(review.volume, room.hover.moment))
+    _hear(room, room.viewer.dims.events.current_step, show_moment)
     review.study_changed.connect(show_study)
     review.convention_changed.connect(lambda: scan.show_convention(review.neurological))
-    accept_drops(room, room.open_places, lambda paths: True)
-    room.viewer.layers.events.inserted.connect(room.take_dropped)
+    join_drops(room, room)
+    _hear(room, room.viewer.layers.events.inserted, room.take_dropped)
+
+
+def join_drops(room: Room, widget: QWidget) -> None:
+    """Open the scans that are dropped on a widget."""
+    accept_drops(widget, room.open_places, _are_scans)
+
+
+def _are_scans(paths: list[Path]) -> bool:
+    """Whether dropped files are scans, as far as a look at their names tells; napari has the others."""
+    return get_reader([str(path) for path in paths]) is not None
 
 
 def _join_window(room: Room) -> None:
@@ -143,7 +166,7 @@ def _join_evidence(room: Room) -> None:
     panel.table.chosen.connect(room.depth.choose)
     for signal in (review.explanation_changed, review.look_changed):
         signal.connect(lambda: panel.show_review(review))
-    room.viewer.dims.events.ndisplay.connect(lambda _: panel.show_depth(room.depth.is_on))
+    _hear(room, room.viewer.dims.events.ndisplay, lambda _: panel.show_depth(room.depth.is_on))
 
 
 def _join_plot(room: Room) -> None:
@@ -154,7 +177,7 @@ def _join_plot(room: Room) -> None:
         if review.reading.windows is None:
             room.beside.hide(PLOT)
         elif not room.beside.was_hidden(PLOT):
-            room.beside.show(PLOT)
+            _later(room, lambda: room.beside.show(PLOT))
 
     review.explanation_changed.connect(show)
 
@@ -184,6 +207,7 @@ def _join_picture(room: Room) -> None:
 
 def _join_work(room: Room) -> None:
     review = room.review
+    review.study_changed.connect(lambda: _later(room, room.layers.prepare, _IDLE_MS))
 
     def show_running() -> None:
         running = review.running
@@ -315,6 +339,22 @@ def _follow_napari(widget: QWidget, tell: Any, *emitters: Any) -> None:
     tell()
 
 
+def _hear(room: Room, emitter: Any, tell: Any) -> None:
+    """Tell at each of napari's events until the room is left."""
+    emitter.connect(tell)
+    room.heard.append(lambda: emitter.disconnect(tell))
+
+
+def _later(room: Room, do: Callable[[], object], wait_ms: int = 0) -> None:
+    """Do it in a turn of its own: each is short, and the window answers in between."""
+
+    def if_alive() -> None:
+        if isalive(room) and not room.runner.closed:
+            do()
+
+    QTimer.singleShot(wait_ms, if_alive)
+
+
 # --- keys, preferences, the end
 
 
@@ -358,24 +398,28 @@ def _join_preferences(room: Room) -> None:
     room.preferred.found.connect(begin)
 
 
-def _closer(room: Room) -> Any:
-    """Return what ends the work when the room is gone; it must not hold the room itself."""
-    runner, review, keys, crosshair, cine = room.runner, room.review, room.keys, room.crosshair, room.cine
+def _leaver(room: Room) -> Callable[[], None]:
+    """Return what ends the work and hears no more, once; it must not hold the room itself."""
+    runner, review, heard, beside, keys = room.runner, room.review, room.heard, room.beside, room.keys
     work = (room.scanner, room.thumbnails, room.describer)
+    picture = (room.crosshair, room.window_drag, room.hover, room.measuring, room.overlays)
+    layers = (room.depth, room.layers)
+    cine = room.cine
 
-    def close(_: object = None) -> None:
+    def leave() -> None:
+        if runner.closed:
+            return
         runner.close()
+        for one in (*work, *picture, *layers):
+            one.close()
         keys.release()
-        crosshair.close()
         if isalive(cine):
             cine.stop()
-        for one in work:
-            one.close()
-        for name in ("places", "studies", "study", "classifier", "explanation", "look", "window", "point"):
-            getattr(review, f"{name}_changed").disconnect()
-        for signal in (review.running_changed, review.convention_changed, review.said):
-            signal.disconnect()
-        review.trust_asked.disconnect()
-        review.weights_asked.disconnect()
+        for unhear in heard:
+            unhear()
+        for name in dir(type(review)):
+            if isinstance(getattr(type(review), name), Told):
+                getattr(review, name).disconnect()
+        beside.close()
 
-    return close
+    return leave

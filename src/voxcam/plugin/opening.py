@@ -83,12 +83,16 @@ def open_review(  # noqa: PLR0913 - what a window may open with
     import napari
     from qtpy.QtCore import Qt
 
+    from voxcam.plugin.canvas.warming import warm
+    from voxcam.plugin.joining import join_drops
     from voxcam.plugin.room import Room
 
+    warm()
     viewer = napari.Viewer(title="VoxCAM", show=show, show_welcome_screen=False)
     room = Room(viewer)
     dock = viewer.window.add_dock_widget(room, name="VoxCAM", area="right")
     _clear_the_desk(room, dock)
+    join_drops(room, room.window())
     viewer.window.resize(WIDTH, HEIGHT)
     room.window().resizeDocks([dock], [room.sizeHint().width()], Qt.Horizontal)
     if volume is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from voxcam.core.volume import Volume
@@ -38,7 +38,7 @@ from voxcam.plugin.work.scanner import Scanner
 from voxcam.plugin.work.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import napari
 
@@ -63,6 +63,7 @@ class Room(Panels):
     """
 
     keys: Bound
+    leave: Callable[[], None]  # ends the work, and lets go of the viewer; layers stay
     preferred: object  # what reads the preferences
     sheet: KeySheet | None = None
     _marks = True
@@ -70,6 +71,7 @@ class Room(Panels):
     def __init__(self, napari_viewer: napari.Viewer, review: Review | None = None) -> None:
         super().__init__(demo_bundles())
         self.viewer, self.review = napari_viewer, review or Review()
+        self.heard: list[Callable[[], object]] = []  # how to hear napari no more
         viewer, review = self.viewer, self.review
         self.layers = ReviewLayers(viewer, review)
         self.overlays = Overlays(viewer, review)
@@ -86,6 +88,12 @@ class Room(Panels):
         self.beside = Beside(viewer, makers, self.show_crosshair)
         sit(viewer, self)
         joining.join(self)
+
+    def event(self, event: Any) -> bool:
+        """Leave the viewer when the dock that held the room was closed; hidden, it stays."""
+        if event.type() == QEvent.ParentChange and self.parent() is None and hasattr(self, "leave"):
+            self.leave()
+        return bool(super().event(event))
 
     # --- the study
 
@@ -131,6 +139,16 @@ class Room(Panels):
         if self.review.volume is None and scans:
             self.viewer.layers.selection.active = scans[-1]
             self.open_layer()
+
+    def state_modality(self, modality: str) -> None:
+        """Read the scan anew as of a modality its file does not state."""
+        origin = self.review.reading.origin
+        study = self.review.places.get(origin.place) if origin is not None else None
+        series = [one for one in study.series if one.key == origin.key] if study and origin else []
+        if origin is None or study is None or not series:
+            self.review.said.emit("The place of this scan is not known: open it with File… first.", True)
+            return
+        self.runner.read_series(origin.place, study, series, modality)
 
     def own_window(self) -> Window | None:
         """Return the window the study itself states."""

@@ -77,8 +77,8 @@ def radiograph(stated, frame="unknown", codes=(-1.0, -1.0)):
 def test_a_radiograph_that_states_its_orientation_has_its_letters():
     viewer, review, layers, overlays = desk(radiograph(["L", "F"]))
     assert edges(overlays) == ("S", "I", "R", "L")
-    assert overlays.words()["badge"] == "projection: no pixel size, distances are in pixels"
-    assert layers.study.metadata["badge"] == overlays.words()["badge"]
+    assert overlays.words()["badge"] == "projection:\nno pixel size, distances are in pixels"
+    assert layers.study.metadata["badge"] == overlays.words()["badge"].replace("\n", " ")
     viewer.scene.camera.orientation2d = ("down", "left")
     assert edges(overlays) == ("S", "I", "L", "R")
     viewer.scene.camera.orientation2d = ("down", "right")
@@ -87,13 +87,13 @@ def test_a_radiograph_that_states_its_orientation_has_its_letters():
     # Stored the other way round; reading gave it the affine that turns it.
     review.open(radiograph(["R", "H"], "detector", (1.0, 1.0)))
     assert edges(overlays) == ("S", "I", "R", "L")
-    assert overlays.words()["badge"] == "projection: millimetres on the detector"
+    assert overlays.words()["badge"] == "projection:\nmillimetres on the detector"
 
 
 def test_a_radiograph_that_states_none_has_no_letters():
     _, _, _, overlays = desk(radiograph(None))
     assert edges(overlays) == ("", "", "", "")
-    assert overlays.words()["badge"] == "orientation unknown: the file states none"
+    assert overlays.words()["badge"] == "orientation unknown:\nthe file states none"
 
 
 def test_evidence_on_the_screen_is_labelled(scan, explained):

@@ -170,11 +170,22 @@ def test_places_may_be_added_while_it_scans(scanner, heard, qtbot, tmp_path, mon
 
     monkeypatch.setattr(io, "scan", scan, raising=False)
     scanner.scan([tmp_path / "a"])
-    scanner.scan([tmp_path / "b"])
+    for _ in range(2):
+        scanner.scan([tmp_path / "b"])
     with qtbot.waitSignal(scanner.ended, timeout=10_000):
         go_on.set()
     assert [said[1].name for said in heard if said[0] == "found"] == ["a", "b"]
     assert [said[0] for said in heard].count("ended") == 1
+
+
+def test_the_end_of_what_was_asked_before_is_not_the_end(scanner, heard, qtbot, tmp_path, endless):
+    began, _ = endless
+    scanner.scan([tmp_path / "a"])
+    assert began.wait(10)
+    # As if it had come to the end of its list just before this place was added.
+    scanner._told.emit(scanner._round, None, None)
+    qtbot.wait(20)
+    assert "ended" not in [said[0] for said in heard]
 
 
 def test_closed_it_says_nothing_more_and_ends(scanner, heard, qtbot, tmp_path, endless):

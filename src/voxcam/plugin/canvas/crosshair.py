@@ -11,6 +11,8 @@ import numpy as np
 from napari.components.overlays import SceneOverlay
 from psygnal import Signal
 
+from voxcam.plugin.canvas.deafness import disconnect
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -87,8 +89,7 @@ class Crosshair:
     def close(self) -> None:
         """Leave the canvas as it was found."""
         self.show(False)
-        if self._on_press in self.viewer.mouse_drag_callbacks:
-            self.viewer.mouse_drag_callbacks.remove(self._on_press)
+        disconnect(self.viewer, self)
 
     # --- where it lies
 

@@ -16,6 +16,7 @@ from napari.utils.colormaps import Colormap
 from voxcam.core.resampling import Resampled
 from voxcam.core.volume import grey
 from voxcam.plugin.canvas.appearance import appearance, windowed
+from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.placing import set_what_differs
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Depth:
     def is_on(self) -> bool:
         """Whether napari shows three dimensions."""
         return bool(self.viewer.dims.ndisplay == 3)
+
+    def close(self) -> None:
+        """Show nothing any more."""
+        self._hide()
+        disconnect(self.viewer, self)
 
     def set(self, on: bool | None = None) -> None:
         """Show three dimensions, or slices again; None turns it over."""

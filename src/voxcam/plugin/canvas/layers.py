@@ -16,6 +16,7 @@ from voxcam.core.volume import grey
 from voxcam.export.style import MASK_COLOUR
 from voxcam.plugin.canvas.appearance import appearance, volume_name, windowed
 from voxcam.plugin.canvas.class_layers import ClassLayers
+from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.frame import Placement, place_volume
 from voxcam.plugin.canvas.picture_layer import PictureLayer
 from voxcam.plugin.canvas.placing import blank, set_what_differs
@@ -76,6 +77,12 @@ class ReviewLayers:
         a, b, c = (axis - offset for axis in self.viewer.dims.order if axis >= offset)
         return a, b, c
 
+    def close(self) -> None:
+        """Show no evidence any more: nobody says now what it is. The study stays as napari's."""
+        self.picture.hide()
+        self.classes.leave(None)
+        disconnect(self.viewer, self)
+
     def show_plane(self, through: int) -> None:
         """Show the plane that display axis `through` (0 axial, 1 coronal, 2 sagittal) is across."""
         offset = self.viewer.dims.ndim - 3
@@ -92,6 +99,11 @@ class ReviewLayers:
         self.viewer.layers.insert(len(self.viewer.layers) if above is None else above, layer)
         if active is not None:
             self.viewer.layers.selection.active = active
+
+    def prepare(self) -> None:
+        """Make what the first evidence will need, while nobody waits."""
+        if self.placement is not None:
+            self.picture.prepare(self.placement)
 
     def styles(self) -> dict[str, HeatmapStyle]:
         """Return the style of each visible class as the screen has it, so that figures match it."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
+from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.drawing import Drawing
 from voxcam.plugin.canvas.measure_layer import MeasureLayer, Shown
 from voxcam.plugin.canvas.shown_slice import ShownSlice
@@ -68,6 +69,14 @@ class Measuring:
         viewer.dims.events.current_step.connect(self._on_step)
         viewer.scene.camera.events.zoom.connect(self._on_zoom)
         self._on_study()
+
+    def close(self) -> None:
+        """Draw no more; what was drawn is hidden."""
+        self.layer.hide()
+        for listener in (self, self.drawing):
+            disconnect(self.viewer, listener)
+        for key in ("Delete", "Backspace", "Escape"):
+            self.viewer.bind_key(key, None)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:

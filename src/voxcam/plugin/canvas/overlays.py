@@ -9,6 +9,7 @@ from napari.components.overlays import TextOverlay
 
 from voxcam.export.planes import PLANES, Slice
 from voxcam.plugin.canvas.appearance import frame_words, made_of, measured_nothing, moment_words
+from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.frame import letters, place_volume
 from voxcam.plugin.review.reading import NO_LAYER
 from voxcam.plugin.review.review import LABEL
@@ -58,6 +59,12 @@ class Overlays:
         has_mm = volume is not None and volume.geometry.frame != "unknown"
         self.viewer.canvas.overlays.scale_bar.visible = has_mm
 
+    def close(self) -> None:
+        """Take every word away."""
+        for name in (*_EDGES, *_CORNERS):
+            self.viewer.canvas.overlays[f"voxcam_{name}"].visible = False
+        disconnect(self.viewer, self)
+
     def words(self) -> dict[str, str]:
         """Return what stands at each edge and corner."""
         words = dict.fromkeys((*_EDGES, *_CORNERS), "")
@@ -65,7 +72,8 @@ class Overlays:
         if volume is None:
             return words | {"welcome": "" if len(self.viewer.layers) else _WELCOME}
         placement = place_volume(volume)
-        badge = "\n".join(filter(None, (frame_words(volume, placement.badge), made_of(volume))))
+        said = frame_words(volume, placement.badge).replace(": ", ":\n")
+        badge = "\n".join(filter(None, (said, made_of(volume))))
         words |= {"where": self._where(), "badge": badge}
         if self.review.explanation is not None:
             words["label"] = self._label()

@@ -45,6 +45,11 @@ class PictureLayer:
         if self.layer is not None:
             blank(self.layer, placement)
 
+    def prepare(self, placement: Placement) -> None:
+        """Make the layer while nobody waits: napari takes a tenth of a second for it."""
+        if self.layer is None or self.layer not in self.viewer.layers:
+            self._swap(placement, Picture(placement.geometry))
+
     def hide(self) -> None:
         """Show nothing."""
         if self.layer is not None and self.layer.visible:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.shown_slice import ShownSlice
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Hover(QObject):  # type: ignore[misc]
 
     def __init__(self, viewer: napari.Viewer, review: Review, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.slice = ShownSlice(viewer, review)
+        self.viewer, self.slice = viewer, ShownSlice(viewer, review)
         self._last: Any = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -47,6 +48,10 @@ class Hover(QObject):  # type: ignore[misc]
     def moment(self) -> int:
         """The place of the fourth axis that is shown."""
         return self.slice.moment
+
+    def close(self) -> None:
+        """Leave the mouse to napari."""
+        disconnect(self.viewer, self)
 
     def _on_move(self, viewer: Any, event: Any) -> None:
         self._last = tuple(event.position)

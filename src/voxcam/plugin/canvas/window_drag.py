@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
 
+from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.review.windows import FINE, dragged
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ class WindowDrag:
         viewer.mouse_drag_callbacks.append(self._drag)
         _without_right_button(viewer.mouse_double_click_callbacks)
         viewer.mouse_double_click_callbacks.append(self._reset)
+
+    def close(self) -> None:
+        """Leave the mouse to napari."""
+        disconnect(self.viewer, self)
 
     def _drag(self, viewer: Any, event: Any) -> Iterator[None]:
         """Follow a drag of the right button from press to release."""

@@ -77,6 +77,13 @@ class Beside:
         """Whether the reader hid or closed the dock."""
         return title in self._docks and not self.is_shown(title) and title not in self._ours
 
+    def close(self) -> None:
+        """Take all docks away."""
+        for title in list(self._docks):
+            if self.widget(title) is not None:
+                self._viewer.window.remove_dock_widget(self._docks[title][0])
+        self._docks.clear()
+
     def turn(self, title: str) -> None:
         """Show a dock, or hide it if it is shown."""
         if self.is_shown(title):

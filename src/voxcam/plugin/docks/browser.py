@@ -2,45 +2,38 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPlainTextEdit,
-    QProgressBar,
-    QPushButton,
-    QSizePolicy,
-    QStackedWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
+# Named again here for those who found it in this room.
+from voxcam.plugin.docks.drops import accept_drops as accept_drops
+from voxcam.plugin.docks.foldout import Foldout
 from voxcam.plugin.docks.parts import button_for, in_colour, quiet
-from voxcam.plugin.docks.series_tree import ROW, SeriesTree
-from voxcam.plugin.review.catalogue import counted, left_out_lines, left_out_words, marks
+from voxcam.plugin.docks.scan_progress import ScanProgress
+from voxcam.plugin.docks.search_box import SearchBox
+from voxcam.plugin.docks.series_rows import ROW
+from voxcam.plugin.docks.series_tree import SeriesTree
+from voxcam.plugin.review.badges import texts_of
+from voxcam.plugin.review.catalogue import marks
+from voxcam.plugin.review.left_out import left_out_lines, left_out_words
+from voxcam.plugin.review.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from qtpy.QtGui import QImage
 
+    from voxcam.plugin.review.catalogue import Row
     from voxcam.plugin.review.review import Review
-
-    Meant = Callable[[list[Path]], bool]
 
 TITLE, WIDTH = "Studies", 260
 EMPTY = (
     "Drop files, folders or zips here, or press File… or Folder…\n\nSeries open with Enter or a double click."
 )
 NOTHING_FOUND = "No series has these words.\nEsc in the search box shows all."
-# Lines of an unfolded list; the rest is scrolled to.
-_LINES, _MARGIN = 7, 6
 
 
 class Browser(QWidget):  # type: ignore[misc]
@@ -67,11 +60,11 @@ class Browser(QWidget):  # type: ignore[misc]
         self._review: Review | None = None
         self.file = button_for("F&ile…", "Scan one file, or a zip archive", self.file_asked)
         self.folder = button_for("Fol&der…", "Scan a folder and all below it", self.folder_asked)
-        self.search, self.tree = Search(), SeriesTree()
+        self.search, self.tree = SearchBox(), SeriesTree()
         self.pages = _pages(self.tree, _notice(EMPTY), _notice(NOTHING_FOUND))
         self.open = button_for("&Open", "Show the chosen series (Enter)", self._open_pressed)
         self.findings, self.left_out = Foldout(), Foldout()
-        self.progress, self.failure = ScanProgress(self.cancel_asked), QLabel()
+        self.progress, self.failure = ScanProgress(self.cancel_asked), _failure()
         self._lay_out()
         self._listen()
         self._show_choice()
@@ -119,13 +112,9 @@ class Browser(QWidget):  # type: ignore[misc]
 
     def _lay_out(self) -> None:
         self.setMinimumWidth(200)
-        self.failure.setWordWrap(True)
-        self.failure.setTextFormat(Qt.PlainText)
-        in_colour(self.failure, "error")
-        column = QVBoxLayout(self)
+        column, row = QVBoxLayout(self), QHBoxLayout()
         column.setContentsMargins(6, 4, 6, 6)
         column.setSpacing(6)
-        row = QHBoxLayout()
         row.addWidget(self.file)
         row.addWidget(self.folder)
         column.addLayout(row)
@@ -133,7 +122,6 @@ class Browser(QWidget):  # type: ignore[misc]
         column.addWidget(self.pages, 1)
         for widget in (self.open, self.findings, self.left_out, self.failure, self.progress):
             column.addWidget(widget)
-        self.failure.hide()
 
     def _listen(self) -> None:
         shortcut = QShortcut(QKeySequence(QKeySequence.Find), self)
@@ -166,14 +154,15 @@ class Browser(QWidget):  # type: ignore[misc]
         count = len(self.tree.chosen)
         self.open.setEnabled(count > 0)
         self.open.setText(f"&Open {counted(count, 'series', 'series')}" if count > 1 else "&Open")
-        row = self.tree.currentIndex().data(ROW)
-        texts = [text for badge in getattr(row, "badges", ()) for text in badge.texts]
-        self.findings.show_lines(counted(len(texts), "finding") if texts else "", texts)
+        self._show_findings(self.tree.currentIndex().data(ROW))
 
-    def _unfold_findings(self, row: Any) -> None:
-        texts = [text for badge in row.badges for text in badge.texts]
-        self.findings.show_lines(counted(len(texts), "finding"), texts)
+    def _unfold_findings(self, row: Row) -> None:
+        self._show_findings(row)
         self.findings.head.setChecked(True)
+
+    def _show_findings(self, row: Row | None) -> None:
+        texts = texts_of(row.badges) if row is not None else []
+        self.findings.show_lines(counted(len(texts), "finding") if texts else "", texts)
 
     def _ask_close(self, key: str) -> None:
         # The review's own, as it is now: a reading is a value, and another with every step of the reader.
@@ -184,137 +173,6 @@ class Browser(QWidget):  # type: ignore[misc]
     def _forget_failure(self) -> None:
         self.failure.clear()
         self.failure.hide()
-
-
-class Search(QLineEdit):  # type: ignore[misc]
-    """The words to search for; `left` when the reader goes on to what was found."""
-
-    left = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setPlaceholderText("Search (Ctrl+F)")
-        self.setToolTip("Modality, description, size, findings: every word must be there. Esc clears.")
-        self.setClearButtonEnabled(True)
-        self.setAccessibleName("Search the series")
-        self.setAcceptDrops(False)  # files dropped here are meant for the browser
-
-    def keyPressEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Esc clears; Enter and Down go on to the list, as Esc does from an empty box."""
-        if event.key() == Qt.Key_Escape and self.text():
-            self.clear()
-        elif event.key() in (Qt.Key_Escape, Qt.Key_Return, Qt.Key_Enter, Qt.Key_Down):
-            self.left.emit()
-        else:
-            super().keyPressEvent(event)
-
-
-class Foldout(QWidget):  # type: ignore[misc]
-    """A line that unfolds to more lines; gone where there is nothing to say."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head, self.body = QToolButton(), _Lines()
-        self.head.setCheckable(True)
-        self.head.setToolButtonStyle(Qt.ToolButtonTextBesideIcon)
-        self.head.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Fixed)
-        self.head.toggled.connect(self._unfold)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
-        column.addWidget(self.head)
-        column.addWidget(self.body)
-        self._unfold(False)
-
-    def show_lines(self, words: str, lines: Sequence[str]) -> None:
-        """Show these words, and the lines when unfolded."""
-        self.head.setText(words)
-        text = "\n".join(lines)
-        if text != self.body.toPlainText():
-            self.body.setPlainText(text)
-        self.setVisible(bool(words))
-
-    def _unfold(self, on: bool) -> None:
-        self.head.setArrowType(Qt.DownArrow if on else Qt.RightArrow)
-        self.body.setVisible(on)
-
-
-class _Lines(QPlainTextEdit):  # type: ignore[misc]
-    """Lines to read, as high as they are up to some; the rest is scrolled to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setReadOnly(True)
-        self.setTabChangesFocus(True)
-        self.textChanged.connect(self._fit)
-
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
-        """Break the lines anew, and take their height."""
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        lines = min(max(self.document().size().height(), 1), _LINES)  # a plain text counts in lines
-        self.setFixedHeight(round(lines * self.fontMetrics().lineSpacing()) + 2 * _MARGIN)
-
-
-class ScanProgress(QWidget):  # type: ignore[misc]
-    """How far a scan is, in words, and its end."""
-
-    def __init__(self, cancel_asked: Signal) -> None:
-        super().__init__()
-        self.words, self.bar = quiet(""), QProgressBar()
-        self.cancel: QPushButton = button_for("Cancel", "Stop scanning; what was found stays", cancel_asked)
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        column, row = QVBoxLayout(self), QHBoxLayout()
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        row.addWidget(self.words, 1)
-        row.addWidget(self.cancel)
-        column.addLayout(row)
-        column.addWidget(self.bar)
-        self.hide()
-
-    def show_files(self, done: int, total: int) -> None:
-        """Show how many files are done; while folders are walked, how many were met."""
-        self.words.setText(
-            f"{done:,} of {counted(total, 'file')}" if done else f"{counted(total, 'file')} met"
-        )
-        self.bar.setRange(0, total if done else 0)
-        self.bar.setValue(done)
-        self.show()
-
-
-class _Drops(QObject):  # type: ignore[misc]
-    def __init__(self, widget: QWidget, take: Callable[[list[Path]], object], meant: Meant) -> None:
-        super().__init__(widget)
-        self._take, self._meant = take, meant
-
-    def eventFilter(self, _: QObject, event: Any) -> bool:  # noqa: N802 - Qt's name
-        if event.type() not in (QEvent.DragEnter, QEvent.DragMove, QEvent.Drop):
-            return False
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        if not paths or not self._meant(paths):
-            return False
-        event.acceptProposedAction()
-        if event.type() == QEvent.Drop:
-            self._take(paths)
-        return True
-
-
-def accept_drops(
-    widget: QWidget, take: Callable[[list[Path]], object], meant: Meant = lambda paths: True
-) -> None:
-    """Call `take` with the files, folders and zips that are dropped on a widget.
-
-    Parameters
-    ----------
-    meant
-        Whether dropped paths are for us; of others the widget does what it did.
-    """
-    widget.setAcceptDrops(True)
-    widget.installEventFilter(_Drops(widget, take, meant))
 
 
 def _pages(*pages: QWidget) -> QStackedWidget:
@@ -329,3 +187,12 @@ def _notice(words: str) -> QLabel:
     notice.setAlignment(Qt.AlignCenter)
     notice.setMargin(12)
     return notice
+
+
+def _failure() -> QLabel:
+    failure = QLabel()
+    failure.setWordWrap(True)
+    failure.setTextFormat(Qt.PlainText)
+    in_colour(failure, "error")
+    failure.hide()
+    return failure

@@ -40,6 +40,10 @@ Or drag the picture with the right mouse button: across for the width,
 up and down for the level, with Shift finely; a double right click gives
 the study's own back."""
 
+# What a classifier may ask for, in DICOM's two letters.
+MODALITIES = ("CT", "MR", "PT", "CR", "DX", "MG", "US", "XA", "NM", "OT")
+_NOT_STATED = "modality not stated"
+
 
 class ScanPanel(QWidget):  # type: ignore[misc]
     """Which scan is open, its window, the plane, and what runs through it."""
@@ -51,6 +55,7 @@ class ScanPanel(QWidget):  # type: ignore[misc]
     window_asked = Signal(object)
     plane_asked = Signal(int)
     convention_asked = Signal(bool)  # neurological
+    modality_asked = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,12 +70,18 @@ class ScanPanel(QWidget):  # type: ignore[misc]
             # As high as their words: the panel's spare height goes below it.
             label.setSizePolicy(QSizePolicy.Preferred, QSizePolicy.Maximum)
             column.addWidget(label)
+        self.modality = QComboBox()
+        column.addWidget(self.modality)
         column.addLayout(self._places())
         column.addLayout(self._window())
         column.addLayout(self._planes())
         column.addWidget(self.neurological)
         column.addWidget(self.cine)
         column.addStretch(1)
+        self.modality.addItems([_NOT_STATED, *MODALITIES])
+        self.modality.setToolTip("What was scanned, where the file does not say: classifiers ask for it")
+        self.modality.setAccessibleName("Modality")
+        self.modality.activated.connect(self._on_modality)
         self.findings.setTextFormat(Qt.PlainText)
         self.findings.hide()
         self.moment.hide()
@@ -80,6 +91,8 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         volume = review.volume
         self.words.setText("no scan open" if volume is None else volume_words(volume))
         self._show_findings(volume)
+        self.modality.setCurrentIndex(0)
+        self.modality.setVisible(volume is not None and not volume.modality and volume.unit != "label")
         self.show_moment(volume, 0)
         self.windows.setEnabled(volume is not None)
         for button in self.planes:
@@ -118,6 +131,10 @@ class ScanPanel(QWidget):  # type: ignore[misc]
     # --- steps
 
     _unit = ""
+
+    def _on_modality(self, number: int) -> None:
+        if number:
+            self.modality_asked.emit(MODALITIES[number - 1])
 
     def _places(self) -> QHBoxLayout:
         row = QHBoxLayout()

@@ -1,8 +1,7 @@
 """What is being read: studies, classifier, explanation, and how they are looked at. No Qt, no napari.
 
 Views connect to the signals and ask by the verbs; nobody else changes the state. Several studies may be
-open; one of them, `reading`, is on the screen. Work that takes long carries the study's ticket: what
-comes back for another study than the one on the screen is dropped.
+open; one of them, `reading`, is on the screen. Work that takes long carries a ticket: see `tickets`.
 """
 
 from __future__ import annotations
@@ -14,34 +13,29 @@ import numpy as np
 from psygnal import Signal
 
 from voxcam.export.style import COLOURS
-from voxcam.plugin.review.look import Own, Running
+from voxcam.plugin.review.kept import kept_with
+from voxcam.plugin.review.look import Own
+from voxcam.plugin.review.on_screen import OnScreen
 from voxcam.plugin.review.reading import Reading
+from voxcam.plugin.review.tickets import Tickets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     from voxcam.core.explanation import Explanation
-    from voxcam.core.heatmap import Heatmap
     from voxcam.core.peaks import Peak
     from voxcam.core.volume import Volume
     from voxcam.core.windows import Window
-    from voxcam.errors import ChangedWeightsError
-    from voxcam.export.style import HeatmapStyle
     from voxcam.io import Study
-    from voxcam.model.trusted import Code
-    from voxcam.plugin.review.look import ClassRow, Look
     from voxcam.plugin.review.reading import Origin, Point
 
 LABEL = "Research use only. Not for diagnosis. Evidence of the model, not of disease."
 # Those that share one pass: more cost next to nothing.
 METHODS = ("grad-cam", "grad-cam++", "xgrad-cam", "hires-cam", "element-wise-cam", "layer-cam")
-# Voxels of open studies that are kept; the study least recently looked at is let go above it.
-KEPT_BYTES = 4 << 30
-NOT_A_RESULT = "Stopped: nothing was changed."
 
 
-class Review:
+class Review(OnScreen, Tickets):
     """The studies that are open, and one classifier."""
 
     places_changed = Signal()  # what was scanned
@@ -53,12 +47,9 @@ class Review:
     window_changed = Signal()
     point_changed = Signal()
     convention_changed = Signal()
-    running_changed = Signal()
-    said = Signal(str, bool)  # one line; whether it is an error
-    trust_asked = Signal(object)  # the Code that would run
-    weights_asked = Signal(object)  # the ChangedWeightsError
 
     def __init__(self) -> None:
+        super().__init__()
         self.places: dict[Path, Study] = {}
         self.readings: tuple[Reading, ...] = ()
         self.reading = Reading()
@@ -70,8 +61,6 @@ class Review:
         self.more_methods: tuple[str, ...] = ()
         self.asked_method = ""
         self.neurological = False
-        self.running: Running | None = None
-        self._ticket = 0
         self._peak = 0
 
     # --- the studies
@@ -93,12 +82,8 @@ class Review:
         """
         look = replace(self.reading.look, shown=frozenset(), hidden=False, own={})
         fresh = Reading(volume, mask, origin, None, look, volume.window)
-        others = [
-            one
-            for one in self.readings
-            if origin is None or one.origin is None or one.origin.key != origin.key
-        ]
-        self.readings = (*_within(others, KEPT_BYTES - _bytes(fresh)), fresh)
+        others = [one for one in self.readings if not _of_one_series(one.origin, origin)]
+        self.readings = kept_with(fresh, others)
         self._show(fresh)
         self.studies_changed.emit()
 
@@ -144,12 +129,11 @@ class Review:
 
     def choose(self, bundle: Path | None, device: str | None = None) -> None:
         """Choose the classifier's bundle and where it runs; what was explained stays until the next run."""
-        self._ticket += 1
         if bundle != self.bundle:
             self.layers, self.asked_layer, self.asked_method = (), "", ""
             self.trusted = self.accepted = ""
         self.bundle, self.device = bundle, device or self.device
-        self._end()
+        self._lapse()
         self.classifier_changed.emit()
 
     def know_choices(self, layers: Iterable[str], methods: Iterable[str]) -> None:
@@ -165,96 +149,19 @@ class Review:
         """Let the chosen model's code run, if it is the code of this digest."""
         self.trusted = digest
 
-    # --- the run
+    # --- the next run
 
-    def start_reading(self) -> int:
-        """Begin to read a scan and return the ticket; other work is dropped."""
-        self._end()
-        return self._begin("reading")
+    @property
+    def missing(self) -> str:
+        """What must be chosen before a run, in a line; "" if nothing."""
+        steps = ["open a scan"] if self.volume is None else []
+        steps += ["choose a classifier"] if self.bundle is None else []
+        return f"Before a run: {' and '.join(steps)}." if steps else ""
 
-    def start(self) -> int | None:
-        """Begin a run and return its ticket; None, with a word, if something is missing or runs already."""
-        if self.missing:
-            self.said.emit(self.missing, True)
-        if self.missing or self.running is not None:
-            return None
-        return self._begin("explaining")
-
-    def start_writing(self) -> int:
-        """Begin to write a figure and return the ticket."""
-        return self._begin("drawing the figure")
-
-    def wants(self, ticket: int) -> bool:
-        """Whether the run of `ticket` should go on; may be asked from any thread."""
-        running = self.running
-        return ticket == self._ticket and running is not None and not running.stopping
-
-    def progress(self, ticket: int, done: int, total: int) -> None:
-        """Note how far a run is."""
-        if self.wants(ticket):
-            self.running = replace(self.running or Running(""), done=done, total=total)
-            self.running_changed.emit()
-
-    def forecast(self, ticket: int, sentence: str) -> None:
-        """Note how long a run will take."""
-        if self.wants(ticket):
-            self.running = replace(self.running or Running(""), forecast=sentence)
-            self.running_changed.emit()
-
-    def cancel(self) -> None:
-        """Ask the run to stop."""
-        if self.running is not None:
-            self.running = replace(self.running, stopping=True)
-            self.running_changed.emit()
-
-    def finish(self, ticket: int, explanation: Explanation) -> bool:
-        """Take a run's explanation; False, and nothing changes, if it is for another study or unwanted."""
-        if not self.wants(ticket):
-            self._stopped(ticket)
-            return False
-        self._end()
-        self.adopt(explanation)
-        return True
-
-    def finish_reading(self, ticket: int, volumes: Sequence[tuple[Volume, Origin | None]]) -> bool:
-        """Open the volumes a reading brought; False, and nothing changes, if they are no longer wanted."""
-        if not self.wants(ticket):
-            self._stopped(ticket)
-            return False
-        for volume, origin in volumes:
-            self.open(volume, origin=origin)
-        return True
-
-    def finish_writing(self, ticket: int, name: str) -> None:
-        """Say that the file `name` was written: it is, wanted or not."""
-        if ticket == self._ticket:
-            self._end()
-        self.said.emit(f"Saved {name}.", False)
-
-    def fail(self, ticket: int, message: str | None = None) -> None:
-        """End a run without a result: cancelled, or with one line of what went wrong."""
-        if message and self.wants(ticket):
-            self.asked_method = ""  # or every later run would fail on it too
-            self._end()
-            self.said.emit(message, True)
-        else:
-            self._stopped(ticket)
-
-    def ask_trust(self, ticket: int, code: Code) -> None:
-        """End a run that would need the model's own code, and ask whether that may run."""
-        if self.wants(ticket):
-            self._end()
-            self.trust_asked.emit(code)
-        else:
-            self._stopped(ticket)
-
-    def ask_about_weights(self, ticket: int, changed: ChangedWeightsError) -> None:
-        """End a run whose weights are not those seen before, and ask whether they are meant."""
-        if self.wants(ticket):
-            self._end()
-            self.weights_asked.emit(changed)
-        else:
-            self._stopped(ticket)
+    @property
+    def methods_to_run(self) -> tuple[str, ...]:
+        """The methods of the next run."""
+        return tuple(dict.fromkeys((*METHODS, *filter(None, [self.asked_method]))))
 
     # --- the evidence
 
@@ -279,9 +186,8 @@ class Review:
     ) -> None:
         """Set threshold or opacity: of all classes that have none of their own, or of one class alone."""
         now = Own(self.look.threshold, self.look.opacity) if name is None else self.look.of(name)
-        new = Own(
-            now.threshold if threshold is None else threshold, now.opacity if opacity is None else opacity
-        )
+        asked = {"threshold": threshold, "opacity": opacity}
+        new = replace(now, **{what: value for what, value in asked.items() if value is not None})
         if name is None:
             self.set_look(threshold=new.threshold, opacity=new.opacity)
         else:
@@ -331,85 +237,21 @@ class Review:
         self._peak = (self._peak + by) % len(found) if by else 0
         peak = found[self._peak]
         self.go_to(peak.point_mm)
-        of = f"peak {self._peak + 1} of {len(found)}"
-        self.said.emit(f"{hottest.class_name}: {of}, {peak.evidence:.3g} {hottest.unit_words}.", False)
+        place = f"peak {self._peak + 1} of {len(found)}"
+        self.said.emit(f"{hottest.class_name}: {place}, {peak.evidence:.3g} {hottest.unit_words}.", False)
         return peak
-
-    # --- of the study on the screen, for the views
-
-    @property
-    def volume(self) -> Volume | None:
-        """The study."""
-        return self.reading.volume
-
-    @property
-    def mask(self) -> Volume | None:
-        """A drawn finding on it."""
-        return self.reading.mask
-
-    @property
-    def explanation(self) -> Explanation | None:
-        """What was said of it."""
-        return self.reading.explanation
-
-    @property
-    def look(self) -> Look:
-        """How its evidence is looked at."""
-        return self.reading.look
-
-    @property
-    def window(self) -> Window | None:
-        """How its grey values are seen."""
-        return self.reading.window
-
-    @property
-    def point_mm(self) -> Point:
-        """The world point the planes cross at; the middle of the study until one was asked for."""
-        if self.reading.point_mm is not None or self.volume is None:
-            return self.reading.point_mm or (0.0, 0.0, 0.0)
-        geometry = self.volume.geometry
-        x, y, z = geometry.to_world(np.array(geometry.shape) // 2)
-        return float(x), float(y), float(z)
-
-    @property
-    def missing(self) -> str:
-        """What must be chosen before a run, in a line; "" if nothing."""
-        steps = ["open a scan"] if self.volume is None else []
-        steps += ["choose a classifier"] if self.bundle is None else []
-        return f"Before a run: {' and '.join(steps)}." if steps else ""
-
-    @property
-    def methods_to_run(self) -> tuple[str, ...]:
-        """The methods of the next run."""
-        return tuple(dict.fromkeys((*METHODS, *filter(None, [self.asked_method]))))
-
-    @property
-    def rows(self) -> tuple[ClassRow, ...]:
-        """The classes, the highest score first."""
-        return self.reading.rows
-
-    @property
-    def visible(self) -> tuple[str, ...]:
-        """Classes whose heatmap is on the screen, the most probable first."""
-        return self.reading.visible
-
-    def heatmap(self, name: str) -> Heatmap | None:
-        """Return the heatmap of a class by the method and at the layer looked at, if there is one."""
-        return self.reading.heatmap(name)
-
-    def style(self, name: str) -> HeatmapStyle:
-        """Return what a value of a class's evidence looks like."""
-        return self.reading.style(name)
 
     # --- steps
 
     def _show(self, reading: Reading) -> None:
-        self._ticket += 1
         self._peak = 0
         self.reading = reading
-        self._end()
+        self._lapse()
         self.study_changed.emit()
         self.explanation_changed.emit()
+
+    def _forget_asked(self) -> None:
+        self.asked_method = ""  # or every later run would fail on it too
 
     def _change(self, **changes: object) -> None:
         self._change_to(replace(self.reading, **changes))  # type: ignore[arg-type]
@@ -419,34 +261,6 @@ class Review:
         self.readings = tuple(reading if one is self.reading else one for one in self.readings)
         self.reading = reading
 
-    def _begin(self, what: str) -> int:
-        self._ticket += 1
-        self.running = Running(what)
-        self.running_changed.emit()
-        return self._ticket
 
-    def _stopped(self, ticket: int) -> None:
-        if ticket == self._ticket and self.running is not None:
-            self._end()
-            self.said.emit(NOT_A_RESULT, False)
-
-    def _end(self) -> None:
-        if self.running is not None:
-            self.running = None
-            self.running_changed.emit()
-
-
-def _within(readings: Iterable[Reading], most_bytes: int) -> list[Reading]:
-    """Return the readings looked at last whose voxels fit, in order."""
-    kept: list[Reading] = []
-    for reading in reversed(list(readings)):
-        most_bytes -= _bytes(reading)
-        if most_bytes < 0:
-            break
-        kept.insert(0, reading)
-    return kept
-
-
-def _bytes(reading: Reading) -> int:
-    voxels = reading.volume.voxels if reading.volume is not None else np.empty(0)
-    return int(np.prod(voxels.shape)) * int(voxels.dtype.itemsize)
+def _of_one_series(one: Origin | None, other: Origin | None) -> bool:
+    return one is not None and other is not None and one.key == other.key

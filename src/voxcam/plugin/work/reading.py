@@ -40,11 +40,15 @@ def choose(study: Study, series: str | int | None = None) -> Series:
     return max(images, key=lambda s: _voxels(s.shape)) if several else study.choose(series)
 
 
-def read_series(place: Path, study: Study, chosen: Sequence[Series], progress: Progress) -> Read:
-    """Read series of a place that was scanned, one after the other."""
+def read_series(
+    place: Path, study: Study, chosen: Sequence[Series], progress: Progress, modality: str | None = None
+) -> Read:
+    """Read series of a scanned place one after the other; of `modality` where their files state none."""
     from voxcam.io import read
 
-    volumes = tuple((read(one, progress, gaps="mark"), origin_of(place, one)) for one in chosen)
+    volumes = tuple(
+        (read(one, progress, modality=modality, gaps="mark"), origin_of(place, one)) for one in chosen
+    )
     return Read(place, study, volumes)
 
 

@@ -55,9 +55,14 @@ class Runner(QObject):  # type: ignore[misc]
         ticket = self.review.start_reading()
         self._start(ticket, lambda progress: read_place(place, series, progress), self._finish_reading)
 
-    def read_series(self, place: Path, study: Study, chosen: Sequence[Series]) -> None:
-        """Open series of a place that was scanned, the first of them on the screen; what is open is shown."""
-        unread = [series for series in chosen if self.review.opened(series.key) is None]
+    def read_series(
+        self, place: Path, study: Study, chosen: Sequence[Series], modality: str | None = None
+    ) -> None:
+        """Open series of a place that was scanned, the first of them on the screen; what is open is shown.
+
+        With a modality, which their files do not state, they are read anew.
+        """
+        unread = [series for series in chosen if modality or self.review.opened(series.key) is None]
         if not unread:
             self._show_opened(chosen[0])
             return
@@ -67,7 +72,7 @@ class Runner(QObject):  # type: ignore[misc]
             if self._finish_reading(ticket, read):
                 self._show_opened(chosen[0])
 
-        self._start(ticket, lambda progress: read_series(place, study, unread, progress), finish)
+        self._start(ticket, lambda progress: read_series(place, study, unread, progress, modality), finish)
 
     def _show_opened(self, series: Series) -> None:
         reading = self.review.opened(series.key)
