@@ -9,13 +9,11 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QFileDialog
 
 from voxcam.core.volume import Volume
-from voxcam.core.windows import Window
-from voxcam.export.planes import PLANES
 from voxcam.plugin import joining
 from voxcam.plugin.canvas.cine import Cine
 from voxcam.plugin.canvas.crosshair import Crosshair
 from voxcam.plugin.canvas.depth import Depth
-from voxcam.plugin.canvas.frame import place
+from voxcam.plugin.canvas.figures import as_on_screen
 from voxcam.plugin.canvas.layers import ReviewLayers
 from voxcam.plugin.canvas.measuring import Measuring
 from voxcam.plugin.canvas.overlays import Overlays
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
 
     import napari
 
+    from voxcam.core.windows import Window
     from voxcam.errors import ChangedWeightsError
     from voxcam.export.view import FigureOptions
     from voxcam.model.trusted import Code
@@ -262,32 +261,7 @@ class Room(Panels):
 
     def figure_options(self, name: str) -> FigureOptions:
         """Return what makes a figure of class `name` look as the screen does."""
-        look, volume = self.review.look, self.review.volume
-        through = self.layers.order()[0]
-        index = None
-        if volume is not None:
-            at = place(volume.geometry)
-            step = (self.layers.display_point()[through] - at.translate[through]) / at.scale[through]
-            index = min(max(round(step), 0), at.geometry.shape[through] - 1)
-        return {
-            "method": look.method,
-            "layer": look.layer,
-            "plane": PLANES[through],
-            "index": index,
-            "style": self.layers.styles().get(name, self.review.style(name)),
-            "window": self._window_on_screen(),
-            "mask": self.review.mask,
-        }
-
-    def _window_on_screen(self) -> Window | None:
-        """Return the review's window, or the one the study's contrast limits were drawn to."""
-        window, study = self.review.window, self.layers.study
-        if window is None or study is None or study.colormap.name.startswith(("sigmoid", "table")):
-            return window
-        low, high = (float(limit) for limit in study.contrast_limits)
-        if abs(low - window.ends[0]) < 1e-3 and abs(high - window.ends[1]) < 1e-3:
-            return window
-        return Window((low + high) / 2, max(high - low, 1e-6))
+        return as_on_screen(self.layers, self.review.reading, name)
 
     # --- the docks beside
 

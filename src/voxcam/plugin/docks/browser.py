@@ -8,8 +8,7 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
-# Named again here for those who found it in this room.
-from voxcam.plugin.docks.drops import accept_drops as accept_drops
+from voxcam.plugin.docks.drops import accept_drops
 from voxcam.plugin.docks.foldout import Foldout
 from voxcam.plugin.docks.parts import button_for, in_colour, quiet
 from voxcam.plugin.docks.scan_progress import ScanProgress
