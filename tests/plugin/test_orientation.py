@@ -19,7 +19,7 @@ from voxcam.core.geometry import Geometry
 from voxcam.core.heatmap import Heatmap
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
-from voxcam.plugin.docks.plane_view import PlaneView
+from voxcam.plugin.docks.planes.plane_view import PlaneView
 from voxcam.plugin.review.review import Review
 from voxcam.plugin.room import Room
 

@@ -22,8 +22,8 @@ from voxcam.plugin.canvas.window_drag import WindowDrag
 from voxcam.plugin.desk import sit
 from voxcam.plugin.docks import beside
 from voxcam.plugin.docks.beside import Beside
+from voxcam.plugin.docks.classifier.questions import TrustDialog, WeightsDialog
 from voxcam.plugin.docks.panels import Panels
-from voxcam.plugin.docks.questions import TrustDialog, WeightsDialog
 from voxcam.plugin.preferences import BY_CLASS
 from voxcam.plugin.review.look import FIRST
 from voxcam.plugin.review.review import Review
@@ -308,17 +308,17 @@ class Room(Panels):
         self.show_crosshair(preferences.crosshair)
 
     def _browser(self) -> Any:
-        from voxcam.plugin.docks.browser import Browser
+        from voxcam.plugin.docks.studies.browser import Browser
 
         return joining.join_browser(self, Browser())
 
     def _planes(self) -> Any:
-        from voxcam.plugin.docks.planes import Planes
+        from voxcam.plugin.docks.planes.planes import Planes
 
         return joining.join_planes(self, Planes())
 
     def _plot(self) -> Any:
-        from voxcam.plugin.docks.slice_plot import SlicePlot
+        from voxcam.plugin.docks.along.slice_plot import SlicePlot
 
         return joining.join_plot(self, SlicePlot())
 

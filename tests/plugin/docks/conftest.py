@@ -8,7 +8,7 @@ from tests.plugin.scanned import PLACE, series, study_of
 @pytest.fixture
 def tree(qtbot):
     """An empty series tree, shown."""
-    from voxcam.plugin.docks.series_tree import SeriesTree
+    from voxcam.plugin.docks.studies.series_tree import SeriesTree
 
     tree = SeriesTree()
     qtbot.addWidget(tree)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from qtpy.QtGui import QColor, QImage
 
-from voxcam.plugin.docks.series_rows import ROW
+from voxcam.plugin.docks.studies.series_rows import ROW
 from voxcam.plugin.review.series_row import SeriesRow
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QTabWidget, QVBoxLayout, QWidget
 
-from voxcam.plugin.docks.evidence_panel import EvidencePanel
-from voxcam.plugin.docks.measure_panel import MeasurePanel
-from voxcam.plugin.docks.model_panel import ModelPanel
+from voxcam.plugin.docks.classifier.model_panel import ModelPanel
+from voxcam.plugin.docks.evidence.evidence_panel import EvidencePanel
 from voxcam.plugin.docks.parts import in_colour
-from voxcam.plugin.docks.readout import Readout
-from voxcam.plugin.docks.scan_panel import ScanPanel
+from voxcam.plugin.docks.scan.measure_panel import MeasurePanel
+from voxcam.plugin.docks.scan.readout import Readout
+from voxcam.plugin.docks.scan.scan_panel import ScanPanel
 from voxcam.plugin.review.review import LABEL
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from voxcam.plugin.joining.hearing import follow, follow_napari
 from voxcam.plugin.review.windows import Dragging
 
 if TYPE_CHECKING:
-    from voxcam.plugin.docks.browser import Browser
-    from voxcam.plugin.docks.planes import Planes
-    from voxcam.plugin.docks.slice_plot import SlicePlot
+    from voxcam.plugin.docks.along.slice_plot import SlicePlot
+    from voxcam.plugin.docks.planes.planes import Planes
+    from voxcam.plugin.docks.studies.browser import Browser
     from voxcam.plugin.room import Room
 
 

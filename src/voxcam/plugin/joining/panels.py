@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from voxcam.plugin.docks.beside import PLOT
-from voxcam.plugin.docks.drops import accept_drops
+from voxcam.plugin.docks.studies.drops import accept_drops
 from voxcam.plugin.joining.hearing import hear, later
 from voxcam.plugin.reader import get_reader
 from voxcam.plugin.review.windows import WindowMemory

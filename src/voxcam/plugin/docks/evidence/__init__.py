@@ -1,0 +1,1 @@
+"""The classes and how their evidence is looked at."""

@@ -1,0 +1,1 @@
+"""The scan: window, plane, cine, measures, values under the mouse."""

@@ -1,0 +1,1 @@
+"""The dock of the studies: what places hold, and what is open."""
