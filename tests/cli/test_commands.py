@@ -322,6 +322,22 @@ def test_review_refuses_a_scan_the_classifier_does_not_fit(
     assert shown[1]["allowed"] == ("sha256:" + "a" * 64, "sha256:" + "b" * 64, None)
 
 
+def test_review_refuses_a_mask_that_was_drawn_elsewhere(
+    scan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("voxcam.cli.window.check_window", lambda: None)
+    monkeypatch.setattr("voxcam.cli.window.show", lambda **_: 0)
+    image = nibabel.load(scan)
+    drawn = np.ones(image.shape[:3], np.uint8)
+    affine = image.affine.copy()
+    nibabel.save(nibabel.Nifti1Image(drawn, affine), tmp_path / "here.nii.gz")
+    affine[0, 3] += 5000
+    nibabel.save(nibabel.Nifti1Image(drawn, affine), tmp_path / "elsewhere.nii.gz")
+    assert main(["review", str(scan), "--mask", str(tmp_path / "here.nii.gz")]) == 0
+    assert main(["review", str(scan), "--mask", str(tmp_path / "elsewhere.nii.gz")]) == 1
+    assert "no voxel of the mask lies on the scan" in capsys.readouterr().err
+
+
 def test_review_shows_the_largest_of_several_series_and_lists_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voxcam.cli.window.check_window", lambda: None)
     shown = []

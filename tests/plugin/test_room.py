@@ -418,3 +418,57 @@ def test_a_closed_dock_leaves_the_viewer_and_can_be_opened_anew(make_napari_view
     qtbot.keyClick(canvas, Qt.Key_E)
     assert second.review.look.hidden
     second.runner.close()
+
+
+def test_a_scan_that_napari_brings_beside_an_open_one_has_its_own_name(room, scan, explained, qtbot):
+    from napari.layers import Image
+
+    from voxcam.core.geometry import Geometry
+    from voxcam.core.volume import Volume
+    from voxcam.plugin.reader import as_layer
+
+    room.review.open(scan)
+    room.review.adopt(explained)
+    other = Volume(np.zeros((9, 8, 7), np.int16), Geometry((9, 8, 7), np.eye(4)), "MR")
+    voxels, attributes, _ = as_layer(other)
+    brought = Image(voxels, **attributes)
+    room.viewer.add_layer(brought)
+    qtbot.waitUntil(lambda: room.review.volume is other, timeout=5_000)
+    assert not brought.visible
+    assert [layer for layer in room.viewer.layers if layer.visible] == [room.layers.study]
+    assert room.overlays.words()["where"].startswith("MR")
+    assert len(room.review.readings) == 2
+    room.review.show(room.review.readings[0])
+    assert room.review.explanation is explained
+
+
+def test_a_single_image_has_no_other_planes(room):
+    from voxcam.core.geometry import Geometry
+    from voxcam.core.volume import Volume
+
+    room.review.open(Volume(np.zeros((9, 8, 1), np.int16), Geometry((9, 8, 1), np.eye(4), "detector"), "CR"))
+    before = room.layers.order()
+    room.show_plane(1)
+    assert room.layers.order() == before
+    assert room.message.text() == "This is a single image: it has no other planes."
+
+
+def test_the_room_follows_the_viewer_s_own_theme(room):
+    from voxcam.plugin.docks.theme import colours
+
+    room.viewer.theme = "dark"
+    dark = colours().text
+    room.viewer.theme = "light"
+    assert colours().text != dark
+    assert colours().warning in room.label.styleSheet()
+    room.viewer.theme = "dark"
+    assert colours().text == dark
+
+
+def test_napari_s_proxy_of_a_viewer_is_taken_for_the_viewer(make_napari_viewer):
+    from napari.utils._proxies import PublicOnlyProxy
+
+    viewer = make_napari_viewer()
+    room = Room(PublicOnlyProxy(viewer))
+    assert room.viewer is viewer
+    room.leave()

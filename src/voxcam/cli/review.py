@@ -37,6 +37,8 @@ def review(  # noqa: PLR0913 - each is an option of the command
     saved = voxcam.load_explanation(explanation) if explanation else None
     volume, found = _read(place, series, modality) if place else (None, None)
     finding = read_mask(mask) if mask else None
+    if finding is not None:
+        _require_overlap(finding, volume or (saved.volume if saved else None))
     if bundle:
         _check(bundle, volume, How("auto", network, trust_code, accept_weights))
     from voxcam.plugin.opening import Allowed
@@ -54,6 +56,19 @@ def _read(place: Path, series: str | None, modality: str | None) -> tuple[Volume
     chosen = choose(study, series)
     volume = voxcam.read(chosen, modality=modality, gaps="mark")
     return volume, Found(study, origin_of(place, chosen))
+
+
+def _require_overlap(mask: Volume, volume: Volume | None) -> None:
+    """Refuse a mask that was drawn elsewhere, on another patient's scan perhaps."""
+    import numpy as np
+
+    from voxcam.errors import ReadError
+
+    if volume is None:
+        raise ReadError("a mask is outlined on a scan: give PLACE, or an explanation that holds its study")
+    drawn = np.argwhere(np.asarray(mask.voxels).reshape(mask.shape) > 0)
+    if len(drawn) and not volume.geometry.contains(mask.geometry.to_world(drawn)).any():
+        raise ReadError("no voxel of the mask lies on the scan: it was drawn on another one")
 
 
 def _check(bundle: Path, volume: Volume | None, how: How) -> None:

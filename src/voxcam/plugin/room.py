@@ -69,7 +69,9 @@ class Room(Panels):
 
     def __init__(self, napari_viewer: napari.Viewer, review: Review | None = None) -> None:
         super().__init__(demo_bundles())
-        self.viewer, self.review = napari_viewer, review or Review()
+        # napari hands plugins a proxy, which Qt does not take for a parent.
+        self.viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.review = review or Review()
         self.heard: list[Callable[[], object]] = []  # how to hear napari no more
         viewer, review = self.viewer, self.review
         self.layers = ReviewLayers(viewer, review)
@@ -128,16 +130,23 @@ class Room(Panels):
         self.review.open(layer.metadata["volume"])
 
     def take_dropped(self, event: Any) -> None:
-        """Open the first scan that napari's own reader brings into an empty room."""
-        if self.review.volume is None and _holds_scan(event.value):
-            # After napari has put the layer in.
-            QTimer.singleShot(0, self._open_first)
+        """Open the scan that napari's own reader brings: nothing is shown but under its own name."""
+        if _holds_scan(event.value) and event.value is not self.layers.study:
+            # After napari has put all its layers in.
+            QTimer.singleShot(0, self._open_brought)
 
-    def _open_first(self) -> None:
+    def _open_brought(self) -> None:
         scans = [layer for layer in self.viewer.layers if layer.visible and _holds_scan(layer)]
-        if self.review.volume is None and scans:
-            self.viewer.layers.selection.active = scans[-1]
+        brought = [layer for layer in scans if layer is not self.layers.study]
+        if not brought:
+            return
+        if self.review.volume is None:
+            self.viewer.layers.selection.active = brought[-1]
             self.open_layer()
+            return
+        for layer in brought:
+            layer.visible = False
+        self.review.open(brought[-1].metadata["volume"])
 
     def state_modality(self, modality: str) -> None:
         """Read the scan anew as of a modality its file does not state."""
@@ -154,8 +163,12 @@ class Room(Panels):
         return None if self.review.volume is None else self.review.volume.window
 
     def show_plane(self, through: int) -> None:
-        """Show axial (0), coronal (1) or sagittal (2) slices."""
-        self.layers.show_plane(through)
+        """Show axial (0), coronal (1) or sagittal (2) slices; of a single image there is one plane alone."""
+        volume = self.review.volume
+        if volume is not None and min(volume.shape) > 1:
+            self.layers.show_plane(through)
+        elif volume is not None:
+            self.review.said.emit("This is a single image: it has no other planes.", False)
 
     def set_convention(self, neurological: bool | None = None) -> None:
         """Show the patient's left at the left, or at the right; None turns it over."""

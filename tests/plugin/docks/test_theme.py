@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QApplication, QLabel, QWidget
 
 from voxcam.plugin.docks import theme
 from voxcam.plugin.docks.parts import in_colour, quiet
-from voxcam.plugin.docks.theme import colours, contrast, follow
+from voxcam.plugin.docks.theme import colours, contrast, follow, wear
 
 WORDS = ("text", "quiet", "warning", "error", "good", "accent")
 
@@ -23,6 +23,7 @@ WORDS = ("text", "quiet", "warning", "error", "good", "accent")
 def settings(qapp):
     appearance = get_settings().appearance
     before = appearance.theme
+    wear("")  # no viewer was ever told
     yield appearance
     appearance.theme = before
 

@@ -6,6 +6,7 @@ import colorsys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from psygnal import Signal as Told
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject
 
@@ -80,6 +81,24 @@ def follow(widget: QWidget, restyle: Callable[[], object]) -> None:
         return
     # napari keeps a bound method weakly: the follower lives and dies with the widget, its parent.
     get_settings().appearance.events.theme.connect(follower.restyle)
+    _WORN.changed.connect(follower.restyle)
+
+
+def wear(theme: str) -> None:
+    """Take note of the theme of the viewer itself, which its menu and its script set past the settings."""
+    if theme != _WORN.theme:
+        _WORN.theme = theme
+        _WORN.changed.emit()
+
+
+class _Worn:
+    """The theme of the viewer in use; "" until one was told."""
+
+    changed = Told()
+    theme = ""
+
+
+_WORN = _Worn()
 
 
 class _Follower(QObject):  # type: ignore[misc]
@@ -87,7 +106,9 @@ class _Follower(QObject):  # type: ignore[misc]
         super().__init__(widget)
         self._restyle = restyle
 
-    def restyle(self, _: Any = None) -> None:
+    def restyle(self, event: Any = None) -> None:
+        if event is not None:
+            _WORN.theme = ""  # the settings were changed: they say it now
         # Python may still know a widget that Qt has deleted.
         if isalive(self):
             self._restyle()
@@ -103,7 +124,7 @@ def _current() -> Mapping[str, RGB]:
         from napari.settings import get_settings
         from napari.utils.theme import get_theme
 
-        theme = get_theme(get_settings().appearance.theme)
+        theme = get_theme(_WORN.theme or get_settings().appearance.theme)
     except (ImportError, ValueError):  # no napari, or the theme of a plugin that is gone
         return _DARK
     return {name: getattr(theme, name).as_rgb_tuple(alpha=False) for name in _DARK}

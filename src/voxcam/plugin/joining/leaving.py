@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from psygnal import Signal
 from qtpy.compat import isalive
@@ -10,31 +10,43 @@ from qtpy.compat import isalive
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from voxcam.plugin.review.review import Review
     from voxcam.plugin.room import Room
 
 
 def leaver(room: Room) -> Callable[[], None]:
     """Return what ends the work and hears no more, once; it must not hold the room itself."""
-    runner, review, heard, beside, keys = room.runner, room.review, room.heard, room.beside, room.keys
-    work = (room.scanner, room.thumbnails, room.describer)
-    picture = (room.crosshair, room.window_drag, room.hover, room.measuring, room.overlays)
-    layers = (room.depth, room.layers)
-    cine = room.cine
+    runner, review, viewer, cine = room.runner, room.review, room.viewer, room.cine
+    heard, keys, beside = room.heard, room.keys, room.beside
+    work: tuple[Any, ...] = (room.scanner, room.thumbnails, room.describer)
+    picture: tuple[Any, ...] = (
+        *(room.crosshair, room.window_drag, room.hover, room.measuring, room.overlays),
+        *(room.depth, room.layers),
+    )
 
     def leave() -> None:
         if runner.closed:
             return
-        runner.close()
-        for one in (*work, *picture, *layers):
-            one.close()
+        _close(runner, *work)
+        if getattr(viewer.window, "_qt_window", None) is not None:  # else napari is closing it, and all in it
+            _close(*picture, beside)
         keys.release()
         if isalive(cine):
             cine.stop()
         for unhear in heard:
             unhear()
-        for name in dir(type(review)):
-            if isinstance(getattr(type(review), name), Signal):
-                getattr(review, name).disconnect()
-        beside.close()
+        _silence(review)
 
     return leave
+
+
+def _close(*parts: Any) -> None:
+    for part in parts:
+        part.close()
+
+
+def _silence(review: Review) -> None:
+    """Let nobody hear of the review any more."""
+    for name in dir(type(review)):
+        if isinstance(getattr(type(review), name), Signal):
+            getattr(review, name).disconnect()

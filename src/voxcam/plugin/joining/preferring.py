@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.compat import isalive
 from qtpy.QtCore import QObject, Signal
 
+from voxcam.plugin.docks.theme import wear
+from voxcam.plugin.joining.hearing import hear
 from voxcam.plugin.preferences import follow_preferences, preferences
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ class _Preferred(QObject):  # type: ignore[misc]
 
 def join_preferences(room: Room) -> None:
     """Begin as the reader prefers it, and follow when that changes."""
+    wear(room.viewer.theme)
+    hear(room, room.viewer.events.theme, lambda event: wear(event.value))
     room.preferred = _Preferred()
 
     def begin(found: Any) -> None:
