@@ -35,10 +35,20 @@ def test_another_modality_or_unit_is_refused_and_both_are_named() -> None:
         fit.require("lungs")
 
 
+def test_the_hint_to_state_the_modality_is_for_scans_that_state_none() -> None:
+    stated = fit_of(CT, _scan(modality="CR", unit=""))
+    assert stated.against == (
+        "it expects modality CT, found CR",
+        "it expects values in HU, found none stated",
+    )
+    silent = fit_of(CT, _scan(modality="", unit=""))
+    assert all("state the modality if you know it" in phrase for phrase in silent.against)
+
+
 def test_spacing_beyond_what_it_was_trained_on_is_warned_of_axis_by_axis() -> None:
     (i, _, k) = fit_of(CT, _scan(spacing=8.0)).warnings
-    assert i == "voxels are 8 mm along i, the model was trained on 0.5 to 1 mm"
-    assert k == "voxels are 8 mm along k, the model was trained on 1 to 5 mm"
+    assert i == "voxels are 8 mm from column to column, the model was trained on 0.5 to 1 mm"
+    assert k == "voxels are 8 mm from slice to slice, the model was trained on 1 to 5 mm"
     assert fit_of(CT, _scan(spacing=0.9999)).warnings == (), "rounded headers are no misfit"
 
 

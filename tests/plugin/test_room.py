@@ -472,3 +472,21 @@ def test_napari_s_proxy_of_a_viewer_is_taken_for_the_viewer(make_napari_viewer):
     room = Room(PublicOnlyProxy(viewer))
     assert room.viewer is viewer
     room.leave()
+
+
+def test_labels_that_napari_brings_are_outlined_not_laid_under_the_evidence(room, scan, qtbot):
+    from napari.layers import Image, Labels
+
+    from voxcam.core.volume import Volume
+    from voxcam.plugin.reader import as_layer
+
+    drawn = np.zeros(scan.shape, np.uint8)
+    drawn[5:15, 5:15, 10:18] = 2
+    mask = Volume(drawn, scan.geometry, unit="label")
+    voxels, attributes, _ = as_layer(scan)
+    labels, of_labels, _ = as_layer(mask, "labels")
+    room.viewer.add_layer(Image(voxels, **attributes))
+    room.viewer.add_layer(Labels(labels, **of_labels))
+    qtbot.waitUntil(lambda: room.review.mask is mask, timeout=5_000)
+    assert room.review.volume is scan
+    assert not room.viewer.layers["labels"].visible

@@ -15,6 +15,7 @@ from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.export.style import colours_of
+from voxcam.plugin.canvas.appearance import appearance
 from voxcam.plugin.room import Room
 
 pytestmark = pytest.mark.gui
@@ -31,6 +32,7 @@ def open_room(make_napari_viewer):
         viewer.window.resize(1100, 800)
         room = Room(viewer)
         viewer.window.add_dock_widget(room, name="VoxCAM", area="right")
+        QApplication.processEvents()  # the docks find their width
         room.review.open(volume)
         return room
 
@@ -178,6 +180,144 @@ def test_the_words_are_on_the_picture(lit):
     assert not np.array_equal(bare, full)
     for name, edge in edges.items():
         assert edge.max() > 200, f"no letter at the {name}"
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_words_are_light_on_dark_over_white_bone_in_every_theme(open_room, scan, theme):
+    white = Volume(np.full(scan.shape, 900, np.int16), scan.geometry, "CT", "HU", (Window(-200, 100),))
+    room = open_room(white)
+    room.viewer.theme = theme
+    room.viewer.scene.camera.zoom *= 2  # white from edge to edge
+    shot = picture(room, bare=False)
+    rows, columns, _ = shot.shape
+    across, down = slice(columns // 2 - 14, columns // 2 + 14), slice(rows // 2 - 14, rows // 2 + 14)
+    edges = [shot[4:40, across], shot[-40:-4, across], shot[down, 4:32], shot[down, -32:-4]]
+    for edge in edges:
+        grey = edge.mean(axis=-1)
+        assert (grey < 120).mean() > 0.3  # a plate
+        # On it a white letter: bright pixels with the plate at both sides.
+        inside = grey[:, 4:-4]
+        dark = (np.minimum.accumulate(grey, axis=1) < 120) & (
+            np.minimum.accumulate(grey[:, ::-1], axis=1)[:, ::-1] < 120
+        )
+        assert ((inside > 215) & dark[:, 4:-4]).sum() > 8
+
+
+def test_the_plate_is_as_wide_as_its_words(open_room, scan):
+    """On white, what is drawn of the words beyond their plate would be lost."""
+    white = Volume(np.full(scan.shape, 900, np.int16), scan.geometry, "CT", "HU")
+    room = open_room(white)
+    room.review.set_window(Window(-200, 100, "longer name"))
+    room.viewer.scene.camera.zoom *= 3
+    overlay = room.viewer.canvas.overlays["voxcam_where"]
+    text, plate = overlay.color, overlay.box_color
+    overlay.color = "red"
+    shot = picture(room, bare=False)[:120]
+    red = (shot[..., 0] - shot[..., 1] > 60).any(axis=0)
+    overlay.color, overlay.box_color = text, "blue"
+    shot = picture(room, bare=False)[:120]
+    blue = (shot[..., 2] - shot[..., 0] > 60).any(axis=0)
+    assert np.flatnonzero(red).max() < np.flatnonzero(blue).max()
+    assert np.array_equal(plate, (0, 0, 0, plate[3]))
+
+
+def test_the_outline_is_thin_however_thick_the_slices_are(open_room):
+    geometry = Geometry((60, 60, 12), np.diag([-1.0, -1.0, 5.0, 1]))
+    drawn = np.zeros(geometry.shape, np.uint8)
+    drawn[20:40, 20:40, 3:9] = 1
+    study = Volume(np.full(geometry.shape, 40, np.int16), geometry, "CT", "HU")
+    room = open_room(study)
+    room.review.open(study, Volume(drawn, geometry, unit="label"))
+    for through in (0, 1, 2):
+        room.layers.show_plane(through)
+        shot = picture(room)
+        cyan = shot[..., 2] - shot[..., 0] > 80
+        rows, columns = np.argwhere(cyan).T
+        zoom, thick = room.viewer.scene.camera.zoom, 5.0 if through else 1.0
+        tall = (6 * thick if through else 20.0) * zoom
+        assert rows.max() - rows.min() == pytest.approx(tall, abs=4)
+        assert columns.max() - columns.min() == pytest.approx(20 * zoom, abs=4)
+        # Down the middle only the two crossings of a line.
+        assert 2 <= cyan[:, (columns.min() + columns.max()) // 2].sum() <= 6
+
+
+def test_a_study_taken_over_is_moved_under_the_evidence_and_the_window_survives(lit, scan):
+    data, attributes = appearance(scan)
+    attributes.pop("contrast_range")
+    layer = lit.viewer.add_image(data, name="brought", **attributes)
+    explanation = lit.review.explanation
+    lit.viewer.layers.selection.active = layer
+    lit.open_layer()
+    lit.review.adopt(explanation)
+    lit.step_peak()
+    for step in (3, 9, 15):
+        lit.viewer.dims.set_current_step(0, step)
+        picture(lit)
+    lit.step_peak()
+    shot = picture(lit)
+    row, column = np.rint(on_canvas(lit, lit.layers.display_point(), shot.shape)).astype(int)
+    assert np.ptp(shot[row, column]) > 60  # coloured: not hidden under the study
+
+
+def test_letters_in_depth_stand_at_the_side_of_a_marked_corner(open_room):
+    geometry = Geometry((40, 40, 40), np.diag([-1.0, -1.0, 1.0, 1]))
+    voxels = np.full(geometry.shape, -1000, np.int16)
+    voxels[2:7, 17:23, 33:38] = 1000  # LPS order: at the right, in the middle, above
+    room = open_room(Volume(voxels, geometry, "CT", "HU", (Window(0, 400),)))
+    picture(room)  # napari draws nothing in depth before it has drawn a slice
+    room.set_depth(True)
+    QApplication.processEvents()
+    for view, side in (((0, 1, 0), "left"), ((0, -1, 0), "right")):
+        room.viewer.scene.camera.set_view_direction(view, (-1, 0, 0))
+        words = room.overlays.words()
+        shot = picture(room)
+        rows, columns = np.argwhere(shot.min(axis=-1) > 100).mean(axis=0)
+        assert words[side] == "R"
+        assert words["top"] == "S"
+        assert rows < shot.shape[0] / 2
+        assert (columns < shot.shape[1] / 2) == (side == "left")
+        room.overlays.refresh()
+
+
+def test_evidence_in_depth_is_not_burnt_out_over_bone(open_room, scan):
+    bone = Volume(np.full(scan.shape, 1500, np.int16), scan.geometry, "CT", "HU")
+    room = open_room(bone)
+    values = 2 * ball(scan.geometry, scan.geometry.to_world((24, 20, 10)), 15)
+    room.review.adopt(explanation_of(bone, {"nodule": (0.9, values)}))
+    room.review.set_window(Window(300, 400, "bone"))
+    room.review.set_look(first="inferno", opacity=1.0)
+    room.set_depth(True)
+    QApplication.processEvents()
+    assert room.review.volume is bone
+    shot = picture(room)
+    colours = shot.reshape(-1, 3)
+    legend = 255 * colours_of(np.linspace(0.2, 2, 200), room.review.style("nodule"))[:, :3]
+    vivid = colours[np.ptp(colours, axis=1) > 120]
+    away = np.abs(vivid[:, None] - legend[None]).max(axis=-1).min(axis=1)
+    assert len(vivid) > 50
+    assert np.median(away) < 40
+
+
+def test_a_radiograph_has_words_and_outline_but_no_depth(open_room):
+    geometry = Geometry((50, 60, 1), np.diag([-1.0, -1.0, 1.0, 1]), "detector")
+    study = Volume(
+        np.full(geometry.shape, 40, np.int16), geometry, "DX", source={"patient_orientation": ["L", "F"]}
+    )
+    drawn = np.zeros(geometry.shape, np.uint8)
+    drawn[10:30, 20:40] = 1
+    room = open_room(study)
+    room.review.open(study, Volume(drawn, geometry, unit="label"))
+    values = np.zeros(geometry.shape)
+    values[15:25, 25:35] = 1
+    room.review.adopt(explanation_of(study, {"nodule": (0.9, values)}))
+    for drawn_as in ("contours", "cells", "smooth"):
+        room.set_drawn(drawn_as)
+        shot = picture(room, bare=False)
+        assert (shot[..., 2] - shot[..., 0] > 80).any()
+    room.set_depth(True)
+    assert room.viewer.dims.ndisplay == 2
+    room.viewer.layers.clear()
+    assert not any(o.visible for n, o in room.viewer.canvas.overlays.items() if n.startswith("voxcam"))
 
 
 REMOVAL = """

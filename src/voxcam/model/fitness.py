@@ -18,6 +18,7 @@ LOOKED_AT = 200_000
 # Air and metal lie outside of any range that matters: it is odd only if next to nothing lies inside, or if
 # the values take up next to nothing of it, as an image scaled to 0..1 does of HU.
 _SHARE = 0.02
+_APART = ("from column to column", "from row to row", "from slice to slice")
 _STATE_IT = "; state the modality if you know it (--modality, or under Scan in the reading room)"
 
 
@@ -56,7 +57,8 @@ def _kind(statement: Statement, volume: Volume) -> list[str]:
     ):
         if ours and ours != theirs:
             found = theirs or "none stated"
-            hint = "" if theirs else _STATE_IT
+            # Of a scan that states its modality no other can be stated.
+            hint = "" if volume.modality else _STATE_IT
             against.append(f"it expects {what} {ours}, found {found}{hint}")
     return against
 
@@ -70,7 +72,7 @@ def _spacing(statement: Statement, volume: Volume) -> list[str]:
         low, high = ranges[axis]
         if not low * 0.99 <= spacing <= high * 1.01:
             warnings.append(
-                f"voxels are {spacing:.3g} mm along {'ijk'[axis]}, the model was trained on "
+                f"voxels are {spacing:.3g} mm {_APART[axis]}, the model was trained on "
                 + (f"{low:g}" if low == high else f"{low:g} to {high:g}")
                 + " mm"
             )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QTimer
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QDockWidget, QFileDialog, QMainWindow
 
 from voxcam.core.volume import Volume
 from voxcam.plugin import joining
@@ -66,6 +66,7 @@ class Room(Panels):
     preferred: object  # what reads the preferences
     sheet: KeySheet | None = None
     _marks = True
+    _fitted = False
 
     def __init__(self, napari_viewer: napari.Viewer, review: Review | None = None) -> None:
         super().__init__(demo_bundles())
@@ -95,6 +96,14 @@ class Room(Panels):
         if event.type() == QEvent.ParentChange and self.parent() is None and hasattr(self, "leave"):
             self.leave()
         return bool(super().event(event))
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Be no wider than needed: napari shares the window out evenly."""
+        super().showEvent(event)
+        dock, window = self.parent(), self.window()
+        if not self._fitted and isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
+            self._fitted = True
+            window.resizeDocks([dock], [self.sizeHint().width()], Qt.Horizontal)
 
     # --- the study
 
@@ -130,12 +139,20 @@ class Room(Panels):
         self.review.open(layer.metadata["volume"])
 
     def take_dropped(self, event: Any) -> None:
-        """Open the scan that napari's own reader brings: nothing is shown but under its own name."""
-        if _holds_scan(event.value) and event.value is not self.layers.study:
+        """Open what napari's own reader brings: no scan is shown but under its own name."""
+        if event.value is not self.layers.study and (_holds_scan(event.value) or _holds_labels(event.value)):
             # After napari has put all its layers in.
             QTimer.singleShot(0, self._open_brought)
 
     def _open_brought(self) -> None:
+        self._open_scan_brought()
+        for layer in self.viewer.layers:
+            if layer.visible and _holds_labels(layer) and self.review.holds(layer.metadata["volume"]):
+                # Outlined: a field of colour under the evidence would be read as evidence.
+                layer.visible = False
+                self.review.outline(layer.metadata["volume"])
+
+    def _open_scan_brought(self) -> None:
         scans = [layer for layer in self.viewer.layers if layer.visible and _holds_scan(layer)]
         brought = [layer for layer in scans if layer is not self.layers.study]
         if not brought:
@@ -334,6 +351,12 @@ class Room(Panels):
         from voxcam.plugin.docks.along.slice_plot import SlicePlot
 
         return joining.join_plot(self, SlicePlot())
+
+
+def _holds_labels(layer: Any) -> bool:
+    """Whether VoxCAM's reader made the layer of labels."""
+    volume = None if layer is None else layer.metadata.get("volume")
+    return isinstance(volume, Volume) and volume.unit == "label"
 
 
 def _holds_scan(layer: Any) -> bool:

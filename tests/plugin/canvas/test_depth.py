@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
+from voxcam.export.style import colours_of
 from voxcam.plugin.canvas.depth import MOST_VOXELS, Depth, thinned
 from voxcam.plugin.canvas.layers import ReviewLayers
 from voxcam.plugin.review.review import Review
@@ -37,7 +40,8 @@ def test_there_and_back_the_slice_is_the_one_left(desk):
     desk.depth.set()
     assert desk.visible() == ["CT", "evidence"]
     assert desk.layers.display_point() == pytest.approx(before)
-    assert not desk.viewer.scene.overlays.axes.visible
+    desk.depth.set()
+    assert desk.visible() == ["study in 3D", "evidence in 3D: nodule"]
 
 
 def test_one_class_at_a_time(desk):
@@ -72,12 +76,23 @@ def test_the_peak_is_where_it_is_in_the_slices(desk, scan):
     )
 
 
-def test_light_is_black_where_evidence_is_transparent(desk):
+def test_evidence_has_the_colours_of_the_legend_and_none_below_the_threshold(desk):
     desk.review.adjust(None, threshold=0.5)
     desk.depth.set(True)
-    colours = desk.depth.evidence.colormap.map(np.array([0.0, 0.49, 0.9]))
-    assert not colours[:2, :3].any()
-    assert colours[2, :3].max() > 0.5
+    layer, style = desk.depth.evidence, desk.review.style("nodule")
+    assert layer.blending == "translucent_no_depth"  # added light would burn out over bone
+    shares = np.array([0.0, 0.49, 0.75, 1.0])
+    colours = layer.colormap.map(shares)
+    assert not colours[:2, 3].any()
+    truth = colours_of(shares * style.high, replace(style, opacity=1.0))
+    assert np.abs(colours[2:] - truth[2:]).max() < 0.02
+    assert layer.opacity == style.opacity
+
+
+def test_what_is_drawn_in_depth_is_no_scan_that_could_be_opened(desk):
+    """A layer with a volume of its own would be taken for one that a reader brings, and opened."""
+    desk.depth.set(True)
+    assert all("volume" not in layer.metadata for layer in (desk.depth.study, desk.depth.evidence))
 
 
 def test_another_study_is_shown_in_slices(desk, scan):

@@ -16,6 +16,7 @@ from voxcam.core.resampling import Resampled
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.export.style import colours_of
+from voxcam.plugin.canvas.appearance import appearance
 from voxcam.plugin.canvas.layers import ReviewLayers
 from voxcam.plugin.review.review import Review
 
@@ -288,8 +289,62 @@ def test_a_drawn_finding_is_an_outline_on_the_study_grid(scan):
     assert isinstance(desk.layers.finding, Labels)
     x, y, z = scan.geometry.to_world((10, 8, 15))
     assert desk.value(desk.layers.finding, (-z, -y, -x)) == 1
+    lines = desk.viewer.scene.overlays["voxcam_finding"]
+    assert lines.visible
+    desk.layers.finding.visible = False
+    assert not lines.visible
+    desk.layers.finding.visible = True
+    desk.viewer.dims.ndisplay = 3
+    assert not lines.visible
+    desk.viewer.dims.ndisplay = 2
     desk.review.open(scan)
     assert not desk.layers.finding.visible
+    assert not lines.visible
+
+
+def test_the_outline_runs_between_the_voxels_in_every_plane(scan):
+    drawn = np.zeros(scan.shape, np.uint8)
+    drawn[8:13, 6:11, 13:18] = 1
+    desk = Desk(scan, Volume(drawn, scan.geometry, unit="label"))
+    lines = desk.viewer.scene.overlays["voxcam_finding"]
+    # The box's faces half a voxel round it, from the affine: I, P, L.
+    faces = -np.sort([scan.geometry.to_world(at) for at in ((7.5, 5.5, 12.5), (12.5, 10.5, 17.5))], axis=0)
+    low, high = faces[1][::-1], faces[0][::-1]
+    for through in range(3):
+        desk.layers.show_plane(through)
+        desk.viewer.dims.set_point(range(3), (low + high) / 2)
+        plane = [axis for axis in range(3) if axis != through]
+        ends = lines.ends.places
+        assert lines.visible
+        assert len(ends) == 8
+        assert np.allclose([ends.min(0), ends.max(0)], [low[plane], high[plane]], atol=1e-4)
+        desk.viewer.dims.set_point(through, high[through] + 3)
+        assert not lines.visible
+
+
+def test_a_finding_that_comes_later_is_outlined(scan):
+    desk = Desk(scan)
+    desk.review.outline(Volume(np.ones(scan.shape, np.uint8), scan.geometry, unit="label"))
+    assert desk.viewer.scene.overlays["voxcam_finding"].visible
+    assert "volume" not in desk.layers.finding.metadata  # it is not one that a reader brings
+
+
+def test_a_study_taken_over_lies_under_the_evidence_and_that_under_the_finding(scan, explained):
+    drawn = Volume(np.ones(scan.shape, np.uint8), scan.geometry, unit="label")
+    desk = Desk(scan, drawn, layered=False)
+    desk.review.adopt(explained)
+    own = Image(np.zeros((4, 4, 4)), name="of the reader")
+    desk.viewer.layers.append(own)
+    data, attributes = appearance(scan)
+    attributes.pop("contrast_range")
+    desk.viewer.layers.append(Image(data, name="brought", **attributes))
+    before = set(desk.viewer.layers)
+    desk.layers.adopt(desk.viewer.layers["brought"])
+    desk.review.open(scan, drawn)
+    desk.review.adopt(explained)
+    names = [layer.name for layer in desk.viewer.layers if layer.visible]
+    assert names == ["CT [1]", "evidence", "finding, as drawn", "of the reader"]
+    assert set(desk.viewer.layers) == before
 
 
 def test_the_scan_stays_selected(desk):

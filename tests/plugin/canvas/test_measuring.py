@@ -80,7 +80,8 @@ def test_a_distance_is_dragged_and_the_picture_stays(on_screen):
     layer = measuring.layer.layer
     assert (layer.name, layer.shape_type, layer.visible) == ("measurements", ["line"], True)
     assert all(str(unit) == "millimeter" for unit in layer.units)
-    assert str(layer.text.values[0]) == f"1:  {measuring.found[0].caption}"
+    (caption,) = measuring.layer.captions.captions
+    assert caption.words == f"1:  {measuring.found[0].caption}"
     assert viewer.layers.selection.active is layers.study
     picture = viewer.screenshot(canvas_only=True, flash=False)[..., :3].astype(int)
     x, y = (round(at) for at in places(viewer, layers, (18, 16))[0])
@@ -340,5 +341,31 @@ def test_in_time_the_numbers_are_of_the_moment_on_the_screen(reading, scan):
     viewer.dims.set_current_step(0, 2)
     assert measuring.found[0].grey.mean == 45
     assert measuring.layer.layer.ndim == 3
-    assert str(measuring.layer.layer.text.values[0]).startswith("1:  45 ± 0\n")
+    assert measuring.layer.captions.captions[0].words.startswith("1:  45 ± 0\n")
     assert len(measuring.layer.layer._view_indices) > 0
+
+
+def test_words_stand_below_what_they_name_at_its_left_on_the_screen(reading):
+    viewer, review, layers, measuring, mouse = reading
+    measuring.use("rectangle")
+    mouse.drag(*places(viewer, layers, (8, 8), (20, 24)))
+    corners = drawn_at(measuring.layer.layer, 0)
+    (caption,) = measuring.layer.captions.captions
+    assert caption.down > corners[:, 1].max()
+    assert caption.across == pytest.approx(corners[:, 2].min())
+    review.set_convention(neurological=True)
+    (caption,) = measuring.layer.captions.captions
+    assert caption.across == pytest.approx(corners[:, 2].max())
+
+
+def test_words_are_hidden_with_what_they_name(reading):
+    viewer, _, layers, measuring, mouse = reading
+    measuring.use("rectangle")
+    mouse.drag(*places(viewer, layers, (8, 8), (20, 24)))
+    words = measuring.layer.captions
+    assert words.visible
+    measuring.layer.layer.visible = False
+    assert not words.visible
+    measuring.layer.layer.visible = True
+    viewer.dims.ndisplay = 3
+    assert not words.visible

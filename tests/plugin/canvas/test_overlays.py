@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from napari.components import ViewerModel
 from phantoms import explanation_of
 
 from voxcam.core.geometry import Geometry
 from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
+from voxcam.plugin.canvas.depth import Depth
 from voxcam.plugin.canvas.layers import ReviewLayers
 from voxcam.plugin.canvas.overlays import Overlays
 from voxcam.plugin.review.review import Review
@@ -40,9 +44,6 @@ def test_letters_follow_the_plane(scan):
     layers.show_plane(2)
     assert edges(overlays) == ("S", "I", "A", "P")
     assert viewer.canvas.overlays["voxcam_left"].text == "A"
-    viewer.dims.ndisplay = 3
-    assert edges(overlays) == ("", "", "", "")
-    assert not viewer.canvas.overlays["voxcam_left"].visible
 
 
 def test_letters_follow_the_neurological_convention(scan):
@@ -56,7 +57,9 @@ def test_the_slice_is_named_as_in_figures(scan):
     viewer, review, _, overlays = desk(scan)
     review.set_window(Window(-600, 1500, "lung"))
     viewer.dims.set_current_step(0, 0)
-    assert overlays.words()["where"] == "CT   lung W 1500 / L -600\naxial, z = -23.0 mm\nslice 1 of 20"
+    assert (
+        overlays.words()["where"] == "CT   window lung, W 1500 / L -600\naxial, z = -23.0 mm\nslice 1 of 20"
+    )
     viewer.dims.set_current_step(0, 19)
     assert "z = -80.0 mm\nslice 20 of 20" in viewer.canvas.overlays["voxcam_where"].text
 
@@ -120,3 +123,93 @@ def test_many_classes_are_counted_not_listed(scan):
     review.adopt(explanation_of(scan, {name: (0.1 * n, np.ones(scan.shape)) for n, name in enumerate(names)}))
     review.set_look(shown=frozenset(names))
     assert overlays.words()["badge"].splitlines()[0] == "class 7, class 6, class 5, + 5 more"
+
+
+def shown(viewer):
+    return {name for name, overlay in viewer.canvas.overlays.items() if overlay.visible}
+
+
+def test_letters_in_depth_are_those_of_the_camera(scan):
+    """In pixels of a real window they are compared with where a marked corner is drawn."""
+    viewer, _, _, overlays = desk(scan)
+    viewer.dims.ndisplay = 3
+    camera = viewer.scene.camera
+    for view, up, expected, words in [
+        ((0, 1, 0), (-1, 0, 0), ("S", "I", "R", "L"), "seen from the front"),
+        ((0, -1, 0), (-1, 0, 0), ("S", "I", "L", "R"), "seen from the back"),
+        ((0, 0, -1), (-1, 0, 0), ("S", "I", "A", "P"), "seen from the left"),
+        ((-1, 0, 0), (0, -1, 0), ("A", "P", "R", "L"), "seen from below"),
+    ]:
+        camera.set_view_direction(view, up)
+        assert edges(overlays) == expected
+        assert words in viewer.canvas.overlays["voxcam_where"].text
+    camera.set_view_direction((0, 1, 0.9), (-1, 0, 0))
+    assert edges(overlays)[2:] == ("RP", "LA") or edges(overlays)[2:] == ("RA", "LP")
+
+
+def test_the_badge_names_the_model_above_classes_and_method(scan, explained):
+    _, review, _, overlays = desk(scan)
+    review.adopt(replace(explained, provenance={"classifier": {"name": "Chest CNN"}}))
+    assert overlays.words()["badge"].splitlines()[:3] == ["Chest CNN", "nodule", "grad-cam at layer3"]
+    members = [{"name": n, "classifier": {"name": n.split()[0]}} for n in ("A", "B", "B mirrored")]
+    review.adopt(replace(explained, provenance={"classifier": {"name": "A"}, "members": members}))
+    assert overlays.words()["badge"].splitlines()[:3] == ["A", "B", "nodule"]
+    review.adopt(replace(explained, provenance={"classifier": {"name": "x" * 80}}))
+    assert len(overlays.words()["badge"].splitlines()[0]) < 40
+
+
+def test_a_class_without_evidence_says_so(scan, explained):
+    _, review, _, overlays = desk(scan)
+    review.adopt(explained)
+    review.set_look(shown=frozenset({"clear"}))
+    assert overlays.words()["badge"].splitlines()[:2] == ["clear", "(no positive evidence)"]
+    review.set_look(shown=frozenset({"clear", "nodule"}))
+    assert overlays.words()["badge"].splitlines()[:2] == ["nodule, clear", "(clear: no positive evidence)"]
+
+
+def test_in_depth_only_the_class_that_is_drawn_is_named(scan, explained):
+    viewer, review, layers, _ = desk(scan)
+    depth = Depth(viewer, review, layers)
+    review.adopt(explained)
+    review.set_look(shown=frozenset({"nodule", "effusion"}))
+    depth.set(True)
+    badge = viewer.canvas.overlays["voxcam_badge"]
+    assert badge.text.splitlines()[0] == "nodule"
+    depth.choose("effusion")
+    assert badge.text.splitlines()[0] == "effusion"
+    depth.set(False)
+    assert badge.text.splitlines()[0] == "nodule, effusion"
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_an_emptied_list_of_layers_leaves_no_word_and_raises_nothing(scan, explained, in_time):
+    volume = replace(scan, voxels=np.stack([scan.voxels] * 3, axis=-1)) if in_time else scan
+    viewer, review, _, _ = desk(volume)
+    if not in_time:
+        review.adopt(explained)
+    viewer.layers.clear()
+    assert not shown(viewer)
+    review.set_look(threshold=0.2)
+    review.set_window(Window(0, 100))
+    review.go_to((0.0, 0.0, -50.0))
+    review.open(scan)
+    assert {"voxcam_left", "voxcam_where", "scale_bar"} <= shown(viewer)
+
+
+def test_letters_and_slice_are_said_only_of_a_study_that_is_seen(scan, explained):
+    viewer, review, layers, _ = desk(scan)
+    review.adopt(explained)
+    layers.study.visible = False
+    assert shown(viewer) == {"voxcam_label", "voxcam_badge"}  # the evidence is still there
+    layers.study.visible = True
+    assert {"voxcam_left", "voxcam_where"} <= shown(viewer)
+    viewer.layers.remove(layers.study)
+    assert not {"voxcam_left", "voxcam_where", "scale_bar"} & shown(viewer)
+
+
+def test_the_canvas_is_black_while_a_room_has_it(scan):
+    viewer, _, _, overlays = desk(scan)
+    viewer.theme = "light"
+    assert not viewer.canvas.background_color[:3].any()
+    overlays.close()
+    assert viewer.canvas.background_color[:3].all()

@@ -112,6 +112,25 @@ def test_contours_run_where_the_evidence_crosses_their_levels(scan, grid):
     assert away[lines].max() <= 1.5 / 24 + 1e-6
 
 
+def test_no_contour_runs_at_zero_nor_along_the_border_of_what_there_is(scan, grid):
+    noise = np.random.default_rng(0).normal(0, 0.05, scan.shape)
+    flat = np.full(scan.shape, 0.7)
+    flat[:5] = np.nan
+    for values, threshold in ((noise, 0.0), (flat, 0.0), (flat, 0.6)):
+        heatmap = explanation_of(scan, {"a": (0.5, values)}).heatmap("a")
+        picture = Picture(grid, 0, [(heatmap, HeatmapStyle(0, 1, threshold))], "contours")
+        assert not np.asarray(picture[4])[..., 3].any()
+    values = ball(scan.geometry, scan.geometry.to_world((24, 20, 10)), 24)
+    heatmap = explanation_of(scan, {"a": (0.5, values)}).heatmap("a")
+    k = int(np.rint(grid.to_index(scan.geometry.to_world((24, 20, 10)))[0]))
+    evidence = np.asarray(heatmap.on(grid).voxels[k])
+    for threshold, lowest in ((0.0, 0.5), (0.3, 0.3)):
+        alpha = np.asarray(Picture(grid, 0, [(heatmap, HeatmapStyle(0, 1, threshold))], "contours")[k])[
+            ..., 3
+        ]
+        assert lowest < evidence[alpha > 0].min() < lowest + 0.07
+
+
 def test_only_the_asked_slice_is_computed(explained, grid, monkeypatch):
     from voxcam.core.resampling import Resampled
 

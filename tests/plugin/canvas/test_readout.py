@@ -42,3 +42,54 @@ def test_the_place_under_the_mouse_is_that_of_the_voxel_drawn_there(make_napari_
     for reading in review.readings:
         review.close(reading)
     assert told[-1] is None
+
+
+def test_a_resting_mouse_is_told_anew_of_plane_side_look_and_labels(
+    make_napari_viewer, qtbot, scan, explained
+):
+    viewer, review, told = make_napari_viewer(show=True), Review(), []
+    layers, hover = ReviewLayers(viewer, review), Hover(viewer, review)
+    hover.hovered.connect(told.append)
+    review.open(scan)
+    point = scan.geometry.to_world((20, 12, 9))
+    review.go_to(tuple(point))
+    qtbot.wait(60)
+    mouse = Mouse(viewer)
+    at = mouse.pixel(layers.placement.to_display(point))
+    mouse.move(at)
+    qtbot.waitUntil(lambda: bool(told) and told[-1] is not None, timeout=3_000)
+
+    def anew(act):
+        count = len(told)
+        act()
+        qtbot.waitUntil(lambda: len(told) > count, timeout=3_000)
+        qtbot.wait(80)
+        return told[-1]
+
+    def there():
+        """The truth: what the mouse, moved by a pixel and back, is told."""
+        mouse.move((at[0] + 1, at[1]))
+        qtbot.wait(60)
+        count = len(told)
+        mouse.move(at)
+        qtbot.waitUntil(lambda: len(told) > count, timeout=3_000)
+        return told[-1]
+
+    for act in (
+        lambda: layers.show_plane(1),
+        lambda: layers.show_plane(2),
+        lambda: review.set_convention(neurological=True),
+        lambda: review.go_to(tuple(point + 6)),
+    ):
+        assert anew(act) == pytest.approx(there(), abs=1e-3)
+    anew(lambda: review.adopt(explained))
+    anew(lambda: review.set_look(hidden=True))
+    placed = {"scale": layers.study.scale, "translate": layers.study.translate}
+    viewer.add_labels(np.full(layers.study.data.shape, 7, np.uint8), name="lobes", **placed)
+    anew(lambda: review.set_look(hidden=False))
+    assert hover.labels == (("lobes", 7),)
+    hover.leave()
+    count = len(told)
+    review.set_look(hidden=True)
+    qtbot.wait(100)
+    assert len(told) == count

@@ -9,6 +9,8 @@ import pytest
 from phantoms import explanation_of
 
 from tests.plugin.review.reviewed import another, heard
+from voxcam.core.geometry import Geometry
+from voxcam.core.volume import Volume
 from voxcam.core.windows import Window
 from voxcam.plugin.review.reading import Origin, Reading
 
@@ -162,3 +164,28 @@ def test_a_class_of_its_own_is_not_touched_by_what_is_set_for_all(review, explai
     assert (review.style("effusion").threshold, review.style("effusion").opacity) == (0.2, 0.9)
     review.adjust_alike("nodule")
     assert review.style("nodule").opacity == 0.9
+
+
+def labels(volume, away_mm=0.0):
+    affine = np.array(volume.affine)
+    affine[0, 3] += away_mm
+    drawn = np.zeros(volume.shape, np.uint8)
+    drawn[10:20, 10:20, 5:9] = 3
+    return Volume(drawn, Geometry(volume.shape, affine), unit="label")
+
+
+def test_labels_of_the_study_on_the_screen_are_outlined_on_it(review, scan):
+    told = []
+    review.mask_changed.connect(lambda: told.append(review.mask))
+    mask = labels(scan)
+    assert review.finish_reading(review.start_reading(), [(mask, None)])
+    assert told == [mask]
+    assert review.volume is scan
+    assert review.running is None
+
+
+def test_labels_of_another_place_are_a_study_of_their_own(review, scan):
+    far = labels(scan, away_mm=400)
+    assert review.finish_reading(review.start_reading(), [(far, None)])
+    assert review.volume is far
+    assert review.mask is None

@@ -36,7 +36,9 @@ def test_outside_there_is_no_value_and_it_is_said():
 
 def test_the_place_is_told_in_the_letters_of_the_world():
     volume = Volume(np.ones((4, 4, 4)), Geometry((4, 4, 4), np.eye(4)))
-    assert values_at(Reading(volume), (23.42, 10.2, -240)).where_words == "R 23.4  A 10.2  S -240.0 mm"
+    assert values_at(Reading(volume), (23.42, 10.2, 240)).where_words == "R 23.4  A 10.2  S 240.0 mm"
+    assert values_at(Reading(volume), (-51.6, -32.8, -240)).where_words == "L 51.6  P 32.8  I 240.0 mm"
+    assert values_at(Reading(volume), (-0.02, 0, 0)).where_words == "R 0.0  A 0.0  S 0.0 mm"
     plate = replace(volume, geometry=Geometry((4, 4, 4), np.eye(4), "detector"))
     assert values_at(Reading(plate), (2, 1, 0)).where_words == "x 2.0  y 1.0 mm on the detector"
     unknown = replace(volume, geometry=Geometry((4, 4, 4), np.eye(4), "unknown"))
@@ -89,11 +91,12 @@ def test_a_moment_a_colour_a_gap_and_a_finding():
     picture[1, 2, 0] = (10, 20, 30)
     found = values_at(Reading(Volume(picture, Geometry((4, 4, 1), np.eye(4), "detector"))), (1, 2, 0))
     assert found.value_words == "RGB 10, 20, 30"
+    assert found.voxel_words == "pixel 1, 2"
     labels = np.zeros((2, 2, 2), np.uint8)
     labels[1, 0, 0] = 3
     mask = Volume(labels, Geometry((2, 2, 2), np.diag([2.0, 2, 2, 1])), unit="label")
     reading = Reading(volume, mask)
-    assert values_at(reading, (2.4, 0.4, 0)).finding_words == "in the drawn finding (label 3)"
+    assert values_at(reading, (2.4, 0.4, 0)).finding_words == "in finding 3"
     assert values_at(reading, (0, 0, 0)).finding_words == ""
     assert values_at(Reading(volume), (0, 0, 0)).finding is None
 

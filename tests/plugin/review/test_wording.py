@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voxcam.plugin.review.wording import counted, rounded, sentence, size_words
+from voxcam.plugin.review.wording import counted, rounded, sentence, size_words, value_words
 
 
 def test_a_number_takes_its_noun():
@@ -33,3 +33,11 @@ def test_lengths_are_as_fine_as_they_matter():
 def test_a_sentence_begins_with_a_capital_and_keeps_the_others():
     assert sentence("no DICOM header") == "No DICOM header"
     assert sentence("") == ""
+
+
+def test_grey_values_have_the_digits_that_matter():
+    assert value_words(-4.853, "HU", 300) == "-4.9"
+    assert value_words(-4.853, "HU", 12) == "-4.85"
+    assert value_words(-20, "HU", 300) == "-20"
+    assert value_words(0.012345, "SUV", 3) == "0.0123"
+    assert value_words(12345.6, "Bq/ml", 20000) == "12346"

@@ -44,7 +44,7 @@ def test_every_axis_offered_is_one_explaining_knows():
         (RunOptions("DenseNet121(3, 1, out_channels=2)"), "network DenseNet121"),
         (RunOptions(moment=0), "moment 1"),
         (RunOptions(moment="all", methods=("cam", "occlusion")), "all moments scored, 2 more methods"),
-        (RunOptions(augment=("i", "j"), methods=("cam",)), "mirrored along i, j, 1 more method"),
+        (RunOptions(augment=("i", "j"), methods=("cam",)), "2 mirrored views, 1 more method"),
     ],
 )
 def test_they_are_a_line_for_the_reader(options, words):

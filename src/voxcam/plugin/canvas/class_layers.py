@@ -46,6 +46,11 @@ class ClassLayers:
         """The layer of each class that has been on the screen since the study was opened."""
         return {name: layer for name, (layer, _) in self._drawn.items()}
 
+    @property
+    def made(self) -> tuple[Image, ...]:
+        """The layers there are, shown or not."""
+        return tuple(self._made)
+
     def leave(self, placement: Placement | None) -> None:
         """Let go of the classes, for another study."""
         self._drawn.clear()

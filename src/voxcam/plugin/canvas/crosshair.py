@@ -12,6 +12,7 @@ from napari.components.overlays import SceneOverlay
 from psygnal import Signal
 
 from voxcam.plugin.canvas.deafness import disconnect
+from voxcam.plugin.canvas.placing import order_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,7 +105,7 @@ class Crosshair:
         low = np.array(placement.translate) - np.array(placement.scale) / 2
         high = low + np.array(placement.scale) * placement.geometry.shape
         gap = _GAP / self.viewer.scene.camera.zoom
-        _, down, across = _order(self.viewer)
+        _, down, across = order_of(self.viewer)
         lines = [
             *[
                 ((at[down], x), (at[down], to_x))
@@ -148,7 +149,7 @@ class Crosshair:
         if placement is None:
             return
         # The slice may be shown from beside the point: across the plane the point stays.
-        through = _order(self.viewer)[0]
+        through = order_of(self.viewer)[0]
         position[through] = placement.to_display(self.review.point_mm)[through]
         world = placement.to_world(position)
         if bool(placement.geometry.contains(world)):
@@ -159,13 +160,6 @@ def _pieces(at: float, gap: float, low: float, high: float) -> list[tuple[float,
     """Return what is left of a line from `low` to `high` beside a gap round `at`."""
     before, after = min(max(at - gap, low), high), min(max(at + gap, low), high)
     return [(low, before), (after, high)]
-
-
-def _order(viewer: ViewerModel) -> tuple[int, int, int]:
-    """Return the display axes without time: stepped through, down, across."""
-    offset = viewer.dims.ndim - 3
-    a, b, c = (axis - offset for axis in viewer.dims.order if axis >= offset)
-    return a, b, c
 
 
 def _is_drawable() -> bool:

@@ -1,7 +1,8 @@
 """Study and evidence in three dimensions: brightest along each ray, one class at a time.
 
 napari shows black planes with three or more translucent volumes (napari/napari#7980), and no graphics card
-takes a texture of any size: so there are two layers, of few voxels, and light is added to light.
+takes a texture of any size: so there are two layers, of few voxels. Evidence covers the study as it does over
+a slice, its colours those of the legend; added as light it would burn out over bone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from voxcam.core.volume import grey
 from voxcam.plugin.canvas.appearance import appearance, windowed
 from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.placing import set_what_differs
+from voxcam.plugin.canvas.roles import CLASS, EVIDENCE_IN_DEPTH, ROLE, STUDY_IN_DEPTH
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -91,11 +93,11 @@ class Depth:
             return
         grid = thinned(volume.geometry)
         if self._of is not volume:
-            self.study = self._put(self.study, _study(volume, grid), "study in 3D")
+            self.study = self._put(self.study, _study(volume, grid), {ROLE: STUDY_IN_DEPTH}, "study in 3D")
             self._of = volume
         if self.study is not None and self.review.window is not None:
             limits = windowed(volume, self.review.window)["contrast_limits"]
-            set_what_differs(self.study, {"contrast_limits": limits})
+            set_what_differs(self.study, {"contrast_limits": limits, "visible": True})
         self._show_evidence(grid)
 
     def _show_evidence(self, grid: Geometry) -> None:
@@ -108,22 +110,23 @@ class Depth:
             return
         if heatmap is not self._drawn or self.evidence is None:
             evidence = np.nan_to_num(np.asarray(heatmap.on(grid).voxels))
-            self.evidence = self._put(
-                self.evidence, replace(heatmap.evidence, voxels=evidence, geometry=grid), ""
-            )
+            seen = replace(heatmap.evidence, voxels=evidence, geometry=grid)
+            self.evidence = self._put(self.evidence, seen, {ROLE: EVIDENCE_IN_DEPTH, CLASS: name})
             self._drawn = heatmap
         style = self.review.style(name)
         limits = (max(style.low, 0.0), style.high)
-        look = {"contrast_limits": limits, "opacity": style.opacity, "colormap": _light(style)}
+        look = {"contrast_limits": limits, "opacity": style.opacity, "colormap": _colours(style)}
         set_what_differs(self.evidence, {**look, "name": f"evidence in 3D: {name}", "visible": True})
 
-    def _put(self, layer: Image | None, volume: Volume, name: str) -> Image:
+    def _put(self, layer: Image | None, volume: Volume, metadata: dict[str, str], name: str = "") -> Image:
         data, attributes = appearance(volume)
+        # Without its volume: it is no scan that could be opened.
+        attributes["metadata"] = metadata
         limits = attributes.pop("contrast_range", None)
         attributes.pop("interpolation2d", None)
         if layer is None or layer not in self.viewer.layers:
             layer = Image(data, name=name, rgb=False, multiscale=False, **attributes)
-            layer.rendering, layer.blending = "mip", "additive"
+            layer.rendering, layer.blending = "mip", "additive" if name else "translucent_no_depth"
             self.layers.insert(layer)
         else:
             layer.data = data
@@ -147,7 +150,6 @@ class Depth:
             self.viewer.scene.camera.set_view_direction(_TOWARDS, _UP)
         else:
             self._hide()
-        self.viewer.scene.overlays.axes.visible = self.is_on
 
     def _leave(self) -> None:
         """Show slices of another study."""
@@ -179,8 +181,7 @@ def _study(volume: Volume, grid: Geometry) -> Volume:
     return replace(still, voxels=seen, geometry=grid, empty=())
 
 
-def _light(style: HeatmapStyle) -> Colormap:
-    """Return the colours as light to be added: what is transparent over a slice is black here."""
+def _colours(style: HeatmapStyle) -> Colormap:
+    """Return the colours over a slice; of signed ones the half that speaks for the class."""
     table: Any = style.table[len(style.table) // 2 :] if style.low < 0 else style.table
-    light = np.concatenate([table[:, :3] * table[:, 3:], np.ones((len(table), 1))], axis=1)
-    return Colormap(light, name=f"light {style.colours} above {style.threshold:.3f}")
+    return Colormap(table, name=f"depth {style.colours} above {style.threshold:.3f}")

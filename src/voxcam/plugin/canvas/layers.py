@@ -7,6 +7,7 @@ added anew, which crashes napari 0.9 in OpenGL (napari/napari#8471).
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,8 +19,10 @@ from voxcam.plugin.canvas.appearance import appearance, volume_name, windowed
 from voxcam.plugin.canvas.class_layers import ClassLayers
 from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.frame import Placement, place_volume
+from voxcam.plugin.canvas.outlines import Outline
 from voxcam.plugin.canvas.picture_layer import PictureLayer
-from voxcam.plugin.canvas.placing import blank, set_what_differs
+from voxcam.plugin.canvas.placing import blank, order_of, set_what_differs
+from voxcam.plugin.canvas.roles import FINDING, MEASUREMENTS, ROLE, STUDY, with_role
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -49,8 +52,10 @@ class ReviewLayers:
         self.finding: Labels | None = None
         self.picture = PictureLayer(viewer, self.insert)
         self.classes = ClassLayers(viewer, self.insert)
+        self.outline = Outline(viewer)
         self._flat = True
         review.study_changed.connect(self._show_study)
+        review.mask_changed.connect(self._show_finding)
         review.window_changed.connect(self._show_window)
         review.point_changed.connect(self._show_point)
         review.explanation_changed.connect(self._show_evidence)
@@ -64,7 +69,9 @@ class ReviewLayers:
         """Take a layer that the reader made for the study's own, before its volume is opened."""
         if self.study is not None and self.study is not layer and self.study in self.viewer.layers:
             self.study.visible = False
+            self.study.metadata.pop(ROLE, None)
         self.study = layer
+        self._restack()
 
     def display_point(self) -> tuple[float, float, float]:
         """Return the display coordinates of the slices shown now."""
@@ -73,14 +80,13 @@ class ReviewLayers:
 
     def order(self) -> tuple[int, int, int]:
         """Return the display axes as napari orders them, without time: stepped through, down, across."""
-        offset = self.viewer.dims.ndim - 3
-        a, b, c = (axis - offset for axis in self.viewer.dims.order if axis >= offset)
-        return a, b, c
+        return order_of(self.viewer)
 
     def close(self) -> None:
         """Show no evidence any more: nobody says now what it is. The study stays as napari's."""
         self.picture.hide()
         self.classes.leave(None)
+        self.outline.close()
         disconnect(self.viewer, self)
 
     def show_plane(self, through: int) -> None:
@@ -102,7 +108,7 @@ class ReviewLayers:
 
     def prepare(self) -> None:
         """Make what the first evidence will need, while nobody waits."""
-        if self.placement is not None:
+        if self.placement is not None and self.viewer.dims.ndisplay == 2:
             self.picture.prepare(self.placement)
 
     def styles(self) -> dict[str, HeatmapStyle]:
@@ -121,6 +127,7 @@ class ReviewLayers:
         self._flat = False  # the sliders still stand where they stood in the study before
         # One layer for every study: napari cannot turn a grey one into one of colours.
         self.study = self._put(self.study, Image, grey(volume, whole=True), volume_name(volume))
+        self._restack()
         self._show_window()
         self._show_finding()
         self.picture.leave(self.placement)
@@ -136,6 +143,7 @@ class ReviewLayers:
         for layer in (self.study, self.finding):
             if layer is not None:
                 layer.visible = False
+        self.outline.show(None, None)
         self.picture.leave(None)
         self.classes.leave(None)
         self.placement = None
@@ -143,6 +151,7 @@ class ReviewLayers:
     def _show_finding(self) -> None:
         mask = self.review.mask
         if mask is None or self.placement is None:
+            self.outline.show(None, None)
             if self.finding is not None:
                 blank(self.finding, self.placement)
             return
@@ -150,12 +159,19 @@ class ReviewLayers:
         seen = replace(seen, voxels=(np.asarray(seen.voxels) > 0).astype(np.uint8))
         self.finding = self._put(self.finding, Labels, seen, "finding, as drawn")
         self.finding.colormap = {None: "transparent", 1: MASK_COLOUR}
-        self.finding.contour, self.finding.opacity, self.finding.editable = 1, 1.0, False
+        # Its outline is drawn over it; an opacity chosen in napari's controls fills it.
+        self.finding.visible = self.viewer.dims.ndisplay == 2
+        self.finding.opacity, self.finding.editable = 0.0, False
+        self._restack()
+        self.outline.show(self.finding, self.placement)
 
     def _put(self, layer: Any, kind: type[Any], volume: Volume, name: str) -> Any:
         """Show `volume` in `layer`, or in a new one where there is none (any more)."""
         data, attributes = appearance(volume)
         limits = attributes.pop("contrast_range", None)
+        attributes["metadata"][ROLE] = STUDY if kind is Image else FINDING
+        if kind is Labels:
+            del attributes["metadata"]["volume"]  # ours, not one that a reader brings
         if layer is None or layer not in self.viewer.layers:
             layer = kind(data, name=name, **attributes)
             self.viewer.layers.append(layer)
@@ -166,6 +182,20 @@ class ReviewLayers:
             layer.contrast_limits_range = limits
         layer.visible = True
         return layer
+
+    def _restack(self) -> None:
+        """Bring each of our layers above what it lies on; the reader's own stay where they are."""
+        layers = self.viewer.layers
+        drawn = [layer for layer in layers if with_role(layer, MEASUREMENTS)]
+        ours = [self.picture.layer, *self.classes.made, self.finding, *drawn]
+        ours = [layer for layer in ours if layer is not None and layer in layers]
+        if self.study in layers and ours:
+            lowest = min(layers.index(layer) for layer in ours)
+            if layers.index(self.study) > lowest:
+                layers.move(layers.index(self.study), lowest)
+        for below, above in pairwise(ours):
+            if layers.index(above) < layers.index(below):
+                layers.move(layers.index(above), layers.index(below) + 1)
 
     def _show_window(self) -> None:
         if self.review.volume is None or self.study is None or self.review.window is None:

@@ -9,7 +9,9 @@ import numpy as np
 from napari.layers import Shapes
 
 from voxcam.plugin.canvas.appearance import placed
+from voxcam.plugin.canvas.captions import GAP_PIXELS, SIZE, Caption, CaptionsOverlay, apart, is_drawable
 from voxcam.plugin.canvas.placing import set_what_differs
+from voxcam.plugin.canvas.roles import MEASUREMENTS, ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from voxcam.plugin.canvas.frame import Placement
     from voxcam.plugin.review.regions import Kind
 
-NAME = "measurements"
+NAME, CAPTIONS = "measurements", "voxcam_captions"
 # They lie on the picture, which is dark in every theme: seen on black, on white bone and on evidence.
 COLOUR, CHOSEN = "#ffd54a", "#4ad9ff"
 _LINE_PIXELS = 2.0
@@ -48,6 +50,9 @@ class MeasureLayer:
         self.viewer = viewer
         self.layer: Shapes | None = None
         self._placed_for: tuple[Placement, int] | None = None
+        self._is_drawable = is_drawable()
+        self.captions = CaptionsOverlay()
+        viewer.scene.overlays[CAPTIONS] = self.captions
 
     def show(self, placement: Placement, through: int, drawings: Sequence[Shown]) -> None:
         """Show drawings on slices across display axis `through` of a placed grid."""
@@ -63,12 +68,14 @@ class MeasureLayer:
         if everything:
             self._fill(layer, where, through, everything)
         layer.visible = bool(everything) and self.viewer.dims.ndisplay == 2
+        self._write(drawings, through)
 
     def hide(self) -> None:
         """Show nothing, until the next study."""
         if self.layer is not None:
             self.layer.data = []
             self.layer.visible = False
+        self.captions.visible = False
 
     # --- steps
 
@@ -77,7 +84,9 @@ class MeasureLayer:
             active = self.viewer.layers.selection.active
             self.layer = Shapes(None, ndim=3, name=NAME, features={"words": []}, **placed(placement))
             self.layer.opacity, self.layer.blending = 1.0, "translucent_no_depth"
-            self.layer.text = {"string": "{words}", "size": 9, "anchor": "lower_left", "color": COLOUR}
+            if not self._is_drawable:
+                self.layer.text = {"string": "{words}", "size": SIZE, "anchor": "lower_left", "color": COLOUR}
+            self.layer.events.visible.connect(self._on_visible)
             self.viewer.layers.append(self.layer)
             self.viewer.layers.selection.active = active
             self._placed_for = None
@@ -96,6 +105,30 @@ class MeasureLayer:
         layer.features = {"words": [one.words for one in drawings]}
         layer.selected_data = set()
 
+    def _write(self, drawings: Sequence[Shown], through: int) -> None:
+        """Put words under the drawings, at the left, where none lie over others."""
+        down, across = (axis for axis in range(3) if axis != through)
+        camera = self.viewer.scene.camera
+        pixel_mm, mirrored = 1 / float(camera.zoom), str(camera.orientation2d[1]) == "left"
+        said = [
+            Caption(
+                one.words,
+                float(one.points[:, down].max()) + GAP_PIXELS * pixel_mm,
+                float(one.points[:, across].max() if mirrored else one.points[:, across].min()),
+                CHOSEN if one.chosen else COLOUR,
+            )
+            for one in drawings
+            if one.words.strip()
+        ]
+        self.captions.pixel_mm = pixel_mm
+        self.captions.captions = apart(said, pixel_mm, mirrored=mirrored)
+        self._on_visible()
+
+    def _on_visible(self, event: object = None) -> None:
+        """Show the words as long as the drawings are, by whomever these are hidden."""
+        seen = self.layer is not None and self.layer.visible and self._is_drawable
+        self.captions.visible = seen and bool(self.captions.captions)
+
 
 def _placed(placement: Placement, through: int) -> dict[str, Any]:
     """Return what puts the layer on the study's slices, with as many mm a unit down as across.
@@ -106,7 +139,10 @@ def _placed(placement: Placement, through: int) -> dict[str, Any]:
     where, scale = placed(placement), np.array(placement.scale)
     along = [axis for axis in range(3) if axis != through]
     scale[along] = scale[along].max()
-    return where | {"scale": tuple(scale.tolist())}
+    return where | {
+        "scale": tuple(scale.tolist()),
+        "metadata": where["metadata"] | {ROLE: MEASUREMENTS},
+    }
 
 
 def _box_of(one: Shown) -> Shown:

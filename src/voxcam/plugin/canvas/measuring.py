@@ -64,6 +64,7 @@ class Measuring:
         review.study_changed.connect(self._on_study)
         review.explanation_changed.connect(self._on_evidence)
         review.look_changed.connect(self._on_evidence)
+        review.convention_changed.connect(self._on_plane)  # words lie at the left of what they name
         viewer.dims.events.order.connect(self._on_plane)
         viewer.dims.events.ndisplay.connect(self._on_plane)
         viewer.dims.events.current_step.connect(self._on_step)

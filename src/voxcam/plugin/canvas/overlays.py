@@ -5,26 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.components.overlays import TextOverlay
 
 from voxcam.export.planes import PLANES, Slice
-from voxcam.plugin.canvas.appearance import frame_words, made_of, measured_nothing, moment_words
+from voxcam.plugin.canvas.appearance import measured_nothing, moment_words
 from voxcam.plugin.canvas.deafness import disconnect
 from voxcam.plugin.canvas.frame import letters, place_volume
-from voxcam.plugin.review.reading import NO_LAYER
-from voxcam.plugin.review.review import LABEL
+from voxcam.plugin.canvas.placing import order_of
+from voxcam.plugin.canvas.plates import words_overlay
+from voxcam.plugin.canvas.roles import CLASS, EVIDENCE_IN_DEPTH, STUDY, STUDY_IN_DEPTH, seen
+from voxcam.plugin.canvas.sayings import (
+    direction_letters,
+    evidence_lines,
+    grey_line,
+    label_lines,
+    side_words,
+    study_lines,
+)
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from napari.components import ViewerModel
 
+    from voxcam.core.volume import Volume
     from voxcam.plugin.review.review import Review
 
 _EDGES = {"top": "top_center", "bottom": "bottom_center", "left": "middle_left", "right": "middle_right"}
 _CORNERS = {"where": "top_left", "label": "bottom_left", "badge": "top_right", "welcome": "middle_center"}
 # Few different letters: napari draws each for the first time in 3 ms.
 _WELCOME = "drop a scan here"
-_MOST_NAMES = 3
-_NARROW = 760  # canvas pixels across
+# A picture is read on black whatever the theme; words lie on a dark plate, for bone is white.
+_PAPER, _INK, _PLATE = "#000000", "#ffffff", (0.0, 0.0, 0.0, 0.62)
+# napari cuts the size to whole points to measure the plate: of 9.999 it would be a point too narrow.
+_LETTER, _WORDS = 15.01, 10.01
 
 
 class Overlays:
@@ -32,74 +45,85 @@ class Overlays:
 
     def __init__(self, viewer: ViewerModel, review: Review) -> None:
         self.viewer, self.review = viewer, review
+        self._paper_before = viewer.canvas.background_color_override
+        viewer.canvas.background_color_override = _PAPER
         for name, position in (*_EDGES.items(), *_CORNERS.items()):
-            size = 15 if name in _EDGES else 10
-            box = name not in _EDGES
-            overlay = TextOverlay(position=position, font_size=size, box=box, visible=False)
-            viewer.canvas.overlays[f"voxcam_{name}"] = overlay
+            size = _LETTER if name in _EDGES else _WORDS
+            look = {"position": position, "font_size": size, "color": _INK, "box_color": _PLATE}
+            viewer.canvas.overlays[f"voxcam_{name}"] = words_overlay(**look, box=True, visible=False)
         for signal in (review.study_changed, review.window_changed, review.look_changed):
             signal.connect(self.refresh)
         review.explanation_changed.connect(self.refresh)
         for emitter in (viewer.dims.events.point, viewer.dims.events.order, viewer.dims.events.ndisplay):
             emitter.connect(self._on_napari)
         viewer.scene.camera.events.orientation.connect(self._on_napari)
-        viewer.layers.events.inserted.connect(self.refresh)
+        viewer.scene.camera.events.angles.connect(self._on_turn)
+        viewer.layers.events.inserted.connect(self._on_layer)
+        viewer.layers.events.removed.connect(self.refresh)
         viewer.canvas.events.size.connect(self.refresh)
-        viewer.canvas.overlays.scale_bar.font_size = 10
+        viewer.canvas.overlays.scale_bar.font_size = _WORDS
+        self._closed = False
+        for layer in viewer.layers:
+            self._watch(layer)
         self.refresh()
 
     def refresh(self, event: object = None) -> None:
         """Write every word anew; what has nothing to say is hidden."""
+        if self._closed:
+            return
         for name, words in self.words().items():
             overlay = self.viewer.canvas.overlays[f"voxcam_{name}"]
             if words and overlay.text != words:
                 overlay.text = words
-            overlay.visible = bool(words)
-        volume = self.review.volume
+            if overlay.visible != bool(words):
+                overlay.visible = bool(words)
+        volume = self._volume()
         has_mm = volume is not None and volume.geometry.frame != "unknown"
         self.viewer.canvas.overlays.scale_bar.visible = has_mm
 
     def close(self) -> None:
         """Take every word away."""
+        self._closed = True
+        disconnect(self.viewer, self)
         for name in (*_EDGES, *_CORNERS):
             self.viewer.canvas.overlays[f"voxcam_{name}"].visible = False
-        disconnect(self.viewer, self)
+        self.viewer.canvas.background_color_override = self._paper_before
 
     def words(self) -> dict[str, str]:
         """Return what stands at each edge and corner."""
         words = dict.fromkeys((*_EDGES, *_CORNERS), "")
-        volume = self.review.volume
-        if volume is None:
+        if self.review.volume is None:
             return words | {"welcome": "" if len(self.viewer.layers) else _WELCOME}
-        placement = place_volume(volume)
-        said = frame_words(volume, placement.badge).replace(": ", ":\n")
-        badge = "\n".join(filter(None, (said, made_of(volume))))
-        words |= {"where": self._where(), "badge": badge}
-        if self.review.explanation is not None:
-            words["label"] = self._label()
-            words["badge"] = "\n".join(filter(None, (badge, self._evidence())))
+        volume, badge = self._volume(), ""
+        if volume is not None:
+            badge = study_lines(volume)
+            words |= {"where": self._where(volume), **self._letters(volume)}
+        if self.review.explanation is not None and len(self.viewer.layers):
+            words["label"] = label_lines(self.viewer.canvas.size[1])
+            badge = "\n".join(filter(None, (badge, evidence_lines(self.review.reading, self._drawn()))))
+        return words | {"badge": badge}
+
+    # --- what is on the canvas
+
+    def _volume(self) -> Volume | None:
+        """Return the study, if it is on the canvas: napari's own list can hide its layer, or delete it."""
+        on_canvas = seen(self.viewer, STUDY, STUDY_IN_DEPTH) is not None and self.viewer.dims.ndim >= 3
+        return self.review.volume if on_canvas else None
+
+    def _drawn(self) -> tuple[str, ...]:
+        """Return the classes whose evidence is drawn: in three dimensions one alone is."""
         if self.viewer.dims.ndisplay == 2:
-            down, right = self.viewer.scene.camera.orientation[-2:]
-            found = letters(placement, self._order(), (str(down), str(right)))
-            words |= found._asdict() if found else {}
-        return words
+            return self.review.visible
+        layer = seen(self.viewer, EVIDENCE_IN_DEPTH)
+        return () if layer is None else (layer.metadata[CLASS],)
 
-    def _label(self) -> str:
-        """Return the label in lines short enough to leave the lower letter free."""
-        lines = LABEL.replace("diagnosis. ", "diagnosis.\n")
-        if self.viewer.canvas.size[1] < _NARROW:
-            lines = lines.replace("only. ", "only.\n").replace("model, ", "model,\n")
-        return lines
+    # --- the words
 
-    def _where(self) -> str:
-        volume, window, dims = self.review.volume, self.review.window, self.viewer.dims
-        if volume is None:
-            return ""
-        lines = [volume.modality or "image"]
-        if window is not None:
-            lines[0] += f"   {window}"
+    def _where(self, volume: Volume) -> str:
+        dims = self.viewer.dims
+        lines = [grey_line(volume, self.review.window)]
         if dims.ndisplay == 2:
-            through = self._order()[0]
+            through = order_of(self.viewer)[0]
             placement = place_volume(volume)
             at = (dims.point[-3 + through] - placement.translate[through]) / placement.scale[through]
             cut = Slice(np.empty((0, 0)), PLANES[through], round(float(at)), placement.geometry)
@@ -107,35 +131,44 @@ class Overlays:
             lines += cut.words.replace(", slice", "\nslice").split("\n")
             if measured_nothing(volume, through, cut.index):
                 lines.append("nothing was measured here")
+        elif volume.geometry.frame == "patient":
+            lines.append(side_words(self.viewer.scene.camera.view_direction))
         if dims.ndim == 4:
             place, count = int(dims.current_step[0]), int(dims.nsteps[0])
             lines.append(moment_words(volume.fourth, place, count))
         return "\n".join(lines)
 
-    def _evidence(self) -> str:
-        """Return what is seen in colour: the classes, the method, the unit of the colour bars."""
-        names = self.review.visible
-        if not names:
-            return "evidence hidden" if self.review.look.hidden else "no evidence shown"
-        heatmap = self.review.heatmap(names[0])
-        if heatmap is None:
-            return _few(names)
-        where = "" if heatmap.layer == NO_LAYER else f" at {heatmap.layer}"
-        return f"{_few(names)}\n{heatmap.method}{where}\nin {heatmap.unit_words}"
+    def _letters(self, volume: Volume) -> dict[str, str]:
+        """Return the anatomical direction at each edge."""
+        camera = self.viewer.scene.camera
+        if self.viewer.dims.ndisplay == 2:
+            down, right = camera.orientation[-2:]
+            found = letters(place_volume(volume), order_of(self.viewer), (str(down), str(right)))
+            return found._asdict() if found else {}
+        if volume.geometry.frame != "patient":
+            return {}
+        up, view = np.array(camera.up_direction), np.array(camera.view_direction)
+        # (I, P, L) is right-handed, and so is napari's camera.
+        across = np.cross(view, up)
+        ways = {"top": up, "bottom": -up, "right": across, "left": -across}
+        return {edge: direction_letters(way) for edge, way in ways.items()}
 
-    def _order(self) -> tuple[int, int, int]:
-        """Display axes as napari orders them, without time."""
-        offset = self.viewer.dims.ndim - 3
-        a, b, c = (axis - offset for axis in self.viewer.dims.order if axis >= offset)
-        return a, b, c
+    # --- what napari tells
 
     def _on_napari(self, event: object = None) -> None:
         # Any viewer has two axes before the first scan.
         if self.viewer.dims.ndim >= 3:
             self.refresh()
 
+    def _on_turn(self, event: object = None) -> None:
+        if self.viewer.dims.ndisplay == 3:
+            self.refresh()
 
-def _few(names: tuple[str, ...]) -> str:
-    """Return the first names in a line, and how many more there are."""
-    more = f", + {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
+    def _on_layer(self, event: Any) -> None:
+        self._watch(event.value)
+        self.refresh()
+
+    def _watch(self, layer: Any) -> None:
+        """Hear when the layer is shown, hidden, or shows another class, which its name tells."""
+        layer.events.visible.connect(self.refresh)
+        layer.events.name.connect(self.refresh)

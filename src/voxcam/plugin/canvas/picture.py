@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SMOOTH_PIXELS = 320
 # Shares of the range at which contours run, besides the threshold.
 CONTOURS = (0.5, 0.8)
+_LEAST = 0.005
 # A finer table than the style's own: what differs is rounding to bytes.
 _ENTRIES = 1024
 _RGBA = 4
@@ -125,11 +126,19 @@ def _table(style: HeatmapStyle, *, lined: bool = False) -> NDArray[np.float32]:
 
 
 def _lines(evidence: NDArray[np.float32], style: HeatmapStyle) -> NDArray[np.bool_]:
-    """Whether a pixel is the first inside a contour: higher than the level, and a neighbour is not."""
+    """Whether a pixel is the first inside a contour: higher than the level, and a neighbour is not.
+
+    Where the picture ends, or what the network saw, the evidence does not: no line runs along it. Nor is
+    there one at 0, where the evidence is noise.
+    """
+    unseen = np.isnan(evidence)
     size = np.abs(np.nan_to_num(evidence)) if style.low < 0 else np.nan_to_num(evidence)
     lines = np.zeros(evidence.shape, bool)
-    for share in {max(style.threshold, 1e-6), *(s for s in CONTOURS if s > style.threshold)}:
-        inside = np.pad(size > share * style.high, 1)
-        within = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
-        lines |= inside[1:-1, 1:-1] & ~within
+    for share in {style.threshold, *(share for share in CONTOURS if share > style.threshold)}:
+        if share < _LEAST:
+            continue
+        inside = size > share * style.high
+        higher = np.pad(inside | unseen, 1, mode="edge")
+        within = higher[:-2, 1:-1] & higher[2:, 1:-1] & higher[1:-1, :-2] & higher[1:-1, 2:]
+        lines |= inside & ~within
     return lines

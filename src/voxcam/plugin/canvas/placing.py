@@ -9,7 +9,21 @@ import numpy as np
 from voxcam.plugin.canvas.appearance import placed
 
 if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
     from voxcam.plugin.canvas.frame import Placement
+
+
+def order_of(viewer: ViewerModel) -> tuple[int, int, int]:
+    """Return the display axes as napari orders them, without time: stepped through, down, across.
+
+    A viewer without a scan has two axes; all are then in their places.
+    """
+    offset = viewer.dims.ndim - 3
+    if offset < 0:
+        return 0, 1, 2
+    a, b, c = (axis - offset for axis in viewer.dims.order if axis >= offset)
+    return a, b, c
 
 
 def set_what_differs(layer: Any, attributes: dict[str, Any]) -> None:

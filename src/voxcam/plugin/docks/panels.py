@@ -54,6 +54,7 @@ class Panels(QWidget):  # type: ignore[misc]
     def say(self, line: str, wrong: bool) -> None:
         """Show one line, in the colour of an error if it is one; "" takes it away."""
         self.message.setText(line)
+        self.message.setProperty("wrong", wrong)
         in_colour(self.message, "error" if wrong else "text")
         self.message.setVisible(bool(line))
 

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QComboBox, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QComboBox,
+    QDialogButtonBox,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QLabeledDoubleSlider
 
 from voxcam.plugin.docks.theme import colours, follow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_STEPS = {
+    **{Qt.Key_Right: 0.01, Qt.Key_Up: 0.01, Qt.Key_Left: -0.01, Qt.Key_Down: -0.01},
+    **{Qt.Key_PageUp: 0.1, Qt.Key_PageDown: -0.1},
+}
 
 
 def column_of(widget: QWidget, title: str = "") -> QVBoxLayout:
@@ -93,7 +106,34 @@ def slider_over(low: float, high: float) -> QLabeledDoubleSlider:
     slider.setRange(low, high)
     slider.setSingleStep(0.01)
     slider.setDecimals(2)
+    # What holds the slider takes the focus and drops its keys: the slider within shall have both.
+    within = next(iter(slider.findChildren(QAbstractSlider)))
+    slider.setFocusPolicy(Qt.NoFocus)  # before the proxy, to which it would be handed on
+    slider.setFocusProxy(within)
+    within.setFocusPolicy(Qt.StrongFocus)
+    within.installEventFilter(_Steps(slider))
     return slider
+
+
+class _Steps(QObject):  # type: ignore[misc]
+    """Steps a slider by keys, which act on whole numbers in Qt's own and so on none of hundredths."""
+
+    def __init__(self, slider: QLabeledDoubleSlider) -> None:
+        super().__init__(slider)
+        self._slider = slider
+
+    def eventFilter(self, _: QObject, event: Any) -> bool:  # noqa: N802 - Qt's name
+        if event.type() != QEvent.KeyPress or event.modifiers() & ~Qt.KeypadModifier:
+            return False
+        slider, ends = self._slider, {Qt.Key_Home: "minimum", Qt.Key_End: "maximum"}
+        if event.key() in ends:
+            slider.setValue(getattr(slider, ends[event.key()])())
+        elif event.key() in _STEPS:
+            stepped = round(slider.value() + _STEPS[event.key()], 2)
+            slider.setValue(min(max(stepped, slider.minimum()), slider.maximum()))
+        else:
+            return False
+        return True
 
 
 def offer(box: QComboBox, names: Sequence[str], current: str) -> None:

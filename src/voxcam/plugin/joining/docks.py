@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from voxcam.plugin.joining.hearing import follow, follow_napari
 from voxcam.plugin.review.windows import Dragging
@@ -24,10 +24,12 @@ def join_browser(room: Room, browser: Browser) -> Browser:
     browser.series_asked.connect(
         lambda place, series: room.runner.read_series(place, review.places[place], series)
     )
+    browser.show_asked.connect(review.show)
     browser.close_asked.connect(review.close)
     browser.forget_asked.connect(review.forget_place)
     browser.thumbnails_wanted.connect(thumbnails.want)
     scanner.progressed.connect(browser.show_progress)
+    scanner.found.connect(browser.show_found)
     scanner.failed.connect(browser.show_failure)
     scanner.ended.connect(browser.show_ended)
     thumbnails.made.connect(browser.show_thumbnail)
@@ -54,7 +56,12 @@ def join_planes(room: Room, planes: Planes) -> Planes:
             review.set_window(dragging.on(review.window, dx, dy))
 
     planes.right_dragged.connect(drag)
-    planes.hovered.connect(lambda point: room.readout.show_point(review.reading, point, room.hover.moment))
+
+    def show_values(point: Any) -> None:
+        room.hover.leave()  # the mouse is on these planes, not on the canvas
+        room.readout.show_point(review.reading, point, room.hover.moment)
+
+    planes.hovered.connect(show_values)
     follow(planes, (review.study_changed, review.convention_changed), planes.show_review, room)
     follow(
         planes,

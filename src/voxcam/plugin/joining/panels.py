@@ -9,7 +9,7 @@ from voxcam.plugin.docks.studies.drops import accept_drops
 from voxcam.plugin.joining.hearing import hear, later
 from voxcam.plugin.reader import get_reader
 from voxcam.plugin.review.windows import WindowMemory
-from voxcam.plugin.work.recent import forget
+from voxcam.plugin.work.recent import forget, recent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,11 +97,16 @@ def join_classifier(room: Room) -> None:
     def show_classifier() -> None:
         panel.show_bundle(review)
         panel.show_running(review)
+        if panel.description is None:
+            room.evidence.show_chosen_model(None)
         room.evidence.show_review(review)
         describer.describe(review.bundle)
 
     def show_description(description: Any) -> None:
         panel.show_description(description)
+        room.evidence.show_chosen_model(description.statement)
+        if description.wrong and description.place in recent():  # what is no model is not offered again
+            forget_model(description.place)
         describer.fit(description, review.volume)
 
     panel.forget_asked.connect(forget_model)
@@ -110,7 +115,12 @@ def join_classifier(room: Room) -> None:
     describer.fitted.connect(panel.show_fit)
     review.classifier_changed.connect(show_classifier)
     review.study_changed.connect(lambda: describer.fit(panel.description, review.volume))
-    review.trust_asked.connect(room.ask_trust)
+
+    def ask_trust(code: Any) -> None:
+        room.ask_trust(code)
+        room.dialog.show_files(review.bundle)
+
+    review.trust_asked.connect(ask_trust)
     review.weights_asked.connect(room.ask_about_weights)
 
 
@@ -173,7 +183,13 @@ def join_picture(room: Room) -> None:
     """Join the mouse on napari's canvas."""
     review, hover = room.review, room.hover
     room.crosshair.asked.connect(review.go_to)
-    hover.hovered.connect(lambda point: room.readout.show_point(review.reading, point, hover.moment))
+
+    def show_values(point: Any) -> None:
+        room.readout.show_point(review.reading, point, hover.moment, hover.labels)
+
+    hover.hovered.connect(show_values)
+    for signal in (review.look_changed, review.explanation_changed):
+        signal.connect(lambda: room.readout.show_again(review.reading))
 
 
 def join_work(room: Room) -> None:
@@ -191,6 +207,13 @@ def join_work(room: Room) -> None:
         room.classifier.show_running(review)
         room.evidence.show_hint(review)
 
+    def forget_word() -> None:
+        # What was said was of the evidence before; an error stays until it is read.
+        if not room.message.property("wrong"):
+            room.say("", False)
+
+    for signal in (review.explanation_changed, review.look_changed):
+        signal.connect(forget_word)
     review.running_changed.connect(show_running)
     review.said.connect(room.say)
     room.scanner.found.connect(review.know_place)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Classes that are drawn when no heatmap is on.
 TOP = 3
+# Every second slice read is still a curve along the slices.
+_CLOSE = 2.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,16 @@ class Along:
     def has_windows(self) -> bool:
         """Whether several windows share a slice, so that the line is the highest of them."""
         return len(self.at) > len(self.positions)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the windows lie so far apart that nothing is known of most slices between them."""
+        return len(self.positions) > 1 and self.apart > _CLOSE
+
+    @property
+    def apart(self) -> float:
+        """How many slices lie from a window to the next, as a rule."""
+        return float(np.median(np.diff(self.positions)))
 
     @property
     def positions(self) -> NDArray[np.float64]:

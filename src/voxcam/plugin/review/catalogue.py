@@ -126,6 +126,12 @@ def marks(readings: Iterable[Reading], shown: Reading) -> dict[str, Mark]:
     return {one.origin.key: "shown" if one is shown else "open" for one in readings if one.origin is not None}
 
 
+def placeless(readings: Iterable[Reading], places: Iterable[Path]) -> tuple[Reading, ...]:
+    """Return what is open and was found in none of these places: no row of theirs leads back to it."""
+    known = set(places)
+    return tuple(one for one in readings if one.origin is None or one.origin.place not in known)
+
+
 # --- steps
 
 

@@ -28,6 +28,14 @@ def left_out_words(studies: Iterable[Study]) -> str:
     return f"{counted(skipped, 'file')} skipped" + (f", {refused:,} refused" if refused else "")
 
 
+def nothing_found_words(name: str, study: Study) -> str:
+    """Return that a place holds no image, and what became of its files; "" of a place that has series."""
+    if study.series:
+        return ""
+    told = left_out_words([study]) or "it holds no files"
+    return f"{name}: no images found; {told}"
+
+
 def left_out_lines(rows: Sequence[PlaceRow]) -> list[str]:
     """Return why files were left out, a line a reason, and the refused by name; place by place."""
     lines = []

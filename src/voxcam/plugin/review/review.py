@@ -45,6 +45,7 @@ class Review(OnScreen, Tickets):
     explanation_changed = Signal()
     look_changed = Signal()
     window_changed = Signal()
+    mask_changed = Signal()
     point_changed = Signal()
     convention_changed = Signal()
 
@@ -103,6 +104,19 @@ class Review(OnScreen, Tickets):
         if reading is self.reading:
             self._show(self.readings[-1] if self.readings else Reading(look=reading.look))
         self.studies_changed.emit()
+
+    def outline(self, mask: Volume) -> None:
+        """Draw labels that lie on the study on the screen as the finding's outline; all labels alike."""
+        self._change(mask=mask)
+        self.mask_changed.emit()
+        self.said.emit("Outlined over the scan, as drawn.", False)
+
+    def holds(self, mask: Volume) -> bool:
+        """Whether labels may belong to the study on the screen: each grid holds the other's middle."""
+        if self.volume is None:
+            return False
+        scan, drawn = self.volume.geometry, mask.geometry
+        return bool(scan.contains(drawn.centre_mm)) and bool(drawn.contains(scan.centre_mm))
 
     def opened(self, key: str) -> Reading | None:
         """Return the open study of a series, by `Series.key`."""

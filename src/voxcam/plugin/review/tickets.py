@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from psygnal import Signal
@@ -50,6 +51,14 @@ class Tickets(ABC):
         """Open a study that was read, and show it."""
 
     @abstractmethod
+    def outline(self, mask: Volume) -> None:
+        """Draw labels over the study on the screen."""
+
+    @abstractmethod
+    def holds(self, mask: Volume) -> bool:
+        """Whether labels may belong to the study on the screen."""
+
+    @abstractmethod
     def adopt(self, explanation: Explanation) -> None:
         """Show an explanation of the study on the screen."""
 
@@ -85,11 +94,15 @@ class Tickets(ABC):
 
     def progress(self, ticket: int, done: int, total: int) -> None:
         """Note how far a run is."""
-        self._note(ticket, done=done, total=total)
+        if self.wants(ticket) and self.running is not None:
+            self.running = self.running.at(done, total, monotonic())
+            self.running_changed.emit()
 
     def forecast(self, ticket: int, sentence: str) -> None:
         """Note how long a run will take."""
-        self._note(ticket, forecast=sentence)
+        if self.wants(ticket) and self.running is not None:
+            self.running = replace(self.running, forecast=sentence)
+            self.running_changed.emit()
 
     def cancel(self) -> None:
         """Ask the run to stop."""
@@ -113,8 +126,12 @@ class Tickets(ABC):
         if not self.wants(ticket):
             self._stopped(ticket)
             return False
+        self._end()
         for volume, origin in volumes:
-            self.open(volume, origin=origin)
+            if volume.unit == "label" and self.holds(volume):
+                self.outline(volume)
+            else:
+                self.open(volume, origin=origin)
         return True
 
     def finish_writing(self, ticket: int, name: str) -> None:
@@ -155,11 +172,6 @@ class Tickets(ABC):
         self.running = Running(what)
         self.running_changed.emit()
         return self._ticket
-
-    def _note(self, ticket: int, **known: object) -> None:
-        if self.running is not None and self.wants(ticket):
-            self.running = replace(self.running, **known)  # type: ignore[arg-type]
-            self.running_changed.emit()
 
     def _lapse(self) -> None:
         """Let the ticket lapse: what runs is told to stop, and its result will be dropped."""

@@ -30,11 +30,19 @@ class Evidence:
     unit: str
 
     @property
+    def number(self) -> str:
+        """The value alone: ``2.31``, or that it was not seen."""
+        return f"{self.value:.3g}" if np.isfinite(self.value) else "not seen"
+
+    @property
+    def value_words(self) -> str:
+        """``2.31 logit units``, or that it was not seen."""
+        return f"{self.number} {self.unit}" if np.isfinite(self.value) else self.number
+
+    @property
     def words(self) -> str:
         """``nodule 2.31 logit units``, or that it was not seen."""
-        if not np.isfinite(self.value):
-            return f"{self.class_name} not seen"
-        return f"{self.class_name} {self.value:.3g} {self.unit}"
+        return f"{self.class_name} {self.value_words}"
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class Values:
         Of each class on the screen, the most probable first.
     finding
         The label of the drawn finding there, 0 beside it; None without one.
+    flat
+        Whether it is a picture, which has pixels and no slices.
     """
 
     point_mm: Point
@@ -66,21 +76,25 @@ class Values:
     unit: str = ""
     evidence: tuple[Evidence, ...] = ()
     finding: int | None = None
+    flat: bool = False
 
     @property
     def where_words(self) -> str:
-        """``R 23.4  A 10.2  S -240.0 mm``; of a projection, across and down the detector."""
+        """``L 51.6  P 32.8  I 240.0 mm``, each by the side it lies on; of a projection, on the detector."""
         x, y, z = self.point_mm
         if self.frame == "patient":
-            return f"R {x:.1f}  A {y:.1f}  S {z:.1f} mm"
+            return "  ".join(_side(at, sides) for at, sides in ((x, "RL"), (y, "AP"), (z, "SI"))) + " mm"
         if self.frame == "detector":
             return f"x {x:.1f}  y {y:.1f} mm on the detector"
         return "no size stated"
 
     @property
     def voxel_words(self) -> str:
-        """``voxel 212, 180, 12``, or that the point is outside."""
-        return "outside the scan" if self.index is None else "voxel {}, {}, {}".format(*self.index)
+        """``voxel 212, 180, 12``, of a picture ``pixel 212, 180``; or that the point is outside."""
+        if self.index is None:
+            return "outside the scan"
+        i, j, k = self.index
+        return f"pixel {i}, {j}" if self.flat else f"voxel {i}, {j}, {k}"
 
     @property
     def value_words(self) -> str:
@@ -99,7 +113,7 @@ class Values:
         """Whether the point is in the drawn finding; "" beside it, or without one."""
         if not self.finding:
             return ""
-        return "in the drawn finding" if self.finding == 1 else f"in the drawn finding (label {self.finding})"
+        return "in the finding" if self.finding == 1 else f"in finding {self.finding}"
 
 
 def values_at(reading: Reading, point_mm: Point, moment: int = 0) -> Values:
@@ -131,6 +145,7 @@ def values_at(reading: Reading, point_mm: Point, moment: int = 0) -> Values:
             if heatmap is not None
         ),
         _finding(reading.mask, point_mm),
+        volume.geometry.frame != "patient" and volume.shape[2] == 1,
     )
 
 
@@ -153,6 +168,12 @@ def evidence_at(heatmap: Heatmap, point_mm: Point, *, nearest: bool = False) -> 
     fill = np.nan
     seen = Resampled(voxels, evidence.geometry, here, within=heatmap.seen, nearest=nearest, fill=fill)
     return float(seen[0, 0, 0])
+
+
+def _side(at_mm: float, sides: str) -> str:
+    """Return how far to which side of the origin, the first of `sides` towards plus."""
+    rounded = round(at_mm, 1)
+    return f"{sides[int(rounded < 0)]} {abs(rounded):.1f}"
 
 
 def _voxel(volume: Volume, index: Index, moment: int) -> float | tuple[int, int, int] | None:

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# HU that differ by more than this are told to a tenth; numbers from here on have no fraction.
+_COARSE_HU, _WHOLE_FROM = 50, 1000
+
 
 def counted(count: int, one: str, several: str = "") -> str:
     """Return a number and its noun: "1 image", "2,000 images"."""
@@ -28,3 +31,10 @@ def rounded(mm: float) -> str:
 def sentence(text: str) -> str:
     """Return words that begin with a capital."""
     return text[:1].upper() + text[1:]
+
+
+def value_words(value: float, unit: str, span: float) -> str:
+    """Return a grey value as finely as it matters: of HU that span over 50 a tenth, else three digits."""
+    if unit == "HU" and span > _COARSE_HU:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{value:.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.3g}"

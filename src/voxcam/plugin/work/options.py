@@ -70,12 +70,12 @@ class RunOptions:
     @property
     def words(self) -> str:
         """What is asked, in a line; "" if nothing beyond the usual."""
-        count = len(self.methods)
+        count, mirrored = len(self.methods), len(self.augment)
         parts = [
             f"network {self.network.partition('(')[0]}" if self.network else "",
             "all moments scored" if self.moment == "all" else "",
             f"moment {self.moment + 1}" if isinstance(self.moment, int) else "",
-            f"mirrored along {', '.join(self.augment)}" if self.augment else "",
+            f"{mirrored} mirrored view{'s' * (mirrored != 1)}" if mirrored else "",
             f"{count} more method{'s' * (count != 1)}" if count else "",
         ]
         return ", ".join(filter(None, parts))

@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor
 
 from voxcam.core.answer import Answer
 from voxcam.core.explanation import Windows
-from voxcam.plugin.docks.along.slice_curves import slice_ticks
+from voxcam.plugin.docks.along.slice_curves import fitting, slice_ticks
 from voxcam.plugin.docks.along.slice_plot import SlicePlot
 from voxcam.plugin.docks.theme import colours
 from voxcam.plugin.review.review import Review
@@ -226,7 +226,11 @@ def test_of_windows_in_three_dimensions_the_highest_is_told_and_all_are_dots(plo
     scores = [[0.2, 0, 0], [0.8, 0, 0], [0.4, 0, 0]]
     review.adopt(read_by_slices(explained, scores, at=(15, 15, 5)))
     review.go_to((0.0, 0.0, z_of(13)))
-    assert plot.words == "slice 14 of 20, highest of the windows at 16: nodule 0.80"
+    assert plot.words == "slice 14 of 20, highest window at 16: nodule 0.80"
+    assert "one window the network read" in plot.toolTip()
+    review.go_to((0.0, 0.0, z_of(15)))
+    assert plot.words == "slice 16 of 20, highest window here: nodule 0.80"
+    review.go_to((0.0, 0.0, z_of(13)))
     found = inside(plot, near(plot, plot.hue("nodule"), 110))
     column = int(15.5 / COUNT * found.shape[1])
     rows = 1 - np.flatnonzero(found[:, column - 1 : column + 2].any(axis=1)) / found.shape[0]
@@ -279,3 +283,28 @@ def test_slice_numbers_begin_at_one_end_at_the_last_and_are_round():
     assert slice_ticks(2, 10) == [1, 2]
     assert slice_ticks(57, 6) == [1, 10, 20, 30, 40, 50, 57]
     assert slice_ticks(5000, 3) == [1, 5000]
+
+
+def test_windows_far_apart_are_strokes_and_nothing_is_drawn_between_them(plot, review, explained):
+    review.adopt(read_by_slices(explained, [[0.9, 0, 0], [0.1, 0, 0], [0.5, 0, 0]], at=(2, 10, 18)))
+    review.go_to((0.0, 0.0, z_of(19)))
+    found = inside(plot, near(plot, plot.hue("nodule"), 60))
+    height, width = found.shape
+
+    def heights(number):
+        return 1 - np.flatnonzero(found[:, int((number + 0.5) / COUNT * width)]) / height
+
+    for number, score in ((2, 0.9), (4, 0.9), (8, 0.1), (10, 0.1), (16, 0.5)):
+        assert heights(number) == pytest.approx(score, abs=0.03)
+    assert heights(6).size == heights(14).size == 0
+    review.adopt(read_by_slices(explained, [[0.9, 0, 0], [0.1, 0, 0]], at=(2, 4)))  # every second slice
+    assert not plot.along.is_sparse
+
+
+def test_entries_of_the_head_are_whole_or_counted():
+    parts = [("slice 1", "grey"), ("nodule 0.9", "red"), ("stomach 0.1", "blue"), ("liver", "green")]
+    widths = [40, 60, 70, 30]
+    assert fitting(parts, widths, 230, 10, 25) == parts
+    assert fitting(parts, widths, 229, 10, 25) == [*parts[:3], ("+ 1", "grey")]
+    assert fitting(parts, widths, 160, 10, 25) == [*parts[:2], ("+ 2", "grey")]
+    assert fitting(parts, widths, 10, 10, 25) == [parts[0], ("+ 3", "grey")]

@@ -56,7 +56,8 @@ def test_every_statement_is_told_in_words(qapp):
     assert said["Temperature"] == "1.5"
     assert said["Grey values"] == "-1000 to 400 HU"
     assert said["Voxels"] == "0.5 to 1 x 0.5 to 1 x 2 mm"
-    assert said["Reads"] == "windows of 40 x 40 x 40 voxels, slices along k, 3 slices at once"
+    read = "windows of 40 x 40 x 40 voxels, slice by slice along its third axis, 3 slices at once"
+    assert said["Reads"] == read
     assert said["Over the scan"] == "the mean of all windows"
     assert said["Intended use"] == "Teaching."
     assert left_out(Description(Path("/m"), "", STATED)) == []

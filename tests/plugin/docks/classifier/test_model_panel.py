@@ -183,7 +183,7 @@ def test_what_does_not_fit_is_told_before_a_run_in_words_and_colours(panel, revi
     panel.show_description(model)
     panel.show_fit(fit_of(model.statement, scan, look=True))
     assert panel.wrong.text() == "A run would be refused: it expects modality MR, found CT."
-    assert "Mind: voxels are 3 mm along k, the model was trained on 1 mm." in panel.warned.text()
+    assert "Mind: voxels are 3 mm from slice to slice, the model was trained on 1 mm." in panel.warned.text()
     assert (colours().error in panel.wrong.styleSheet(), colours().warning in panel.warned.styleSheet()) == (
         True,
         True,
@@ -265,7 +265,7 @@ def test_options_are_shown_in_a_line_when_there_are_any(panel):
     panel.show_options(RunOptions())
     assert not panel.asked.isVisible()
     panel.show_options(RunOptions(augment=("i", "j"), methods=("occlusion",)))
-    assert panel.asked.text() == "The run: mirrored along i, j, 1 more method"
+    assert panel.asked.text() == "The run: 2 mirrored views, 1 more method"
 
 
 def test_of_a_study_in_time_it_is_said_which_moment_is_explained(panel, review, scan):

@@ -83,6 +83,8 @@ def test_a_run_that_would_run_code_asks_and_runs_once_trusted(
     qtbot.waitUntil(lambda: getattr(room, "dialog", None) is not None, timeout=60_000)
     assert room.review.running is None
     assert "preprocessing::transforms::0::factor" in room.dialog.listing.toPlainText()
+    offered = [room.dialog.files.item(row).text() for row in range(room.dialog.files.count())]
+    assert "configs/inference.json" in offered
     digest = room.dialog.digest
     room.dialog.trusted.emit(digest)
     room.dialog.accept()
@@ -143,3 +145,49 @@ def test_a_models_name_is_text_and_cannot_dress_itself_up(qtbot) -> None:
     qtbot.addWidget(dialog)
     shown = [label.text() for label in dialog.findChildren(QLabel)]
     assert any("&lt;h1&gt;Safe" in text for text in shown)
+
+
+def test_the_text_of_the_files_can_be_read_and_nothing_of_it_runs(qtbot, tmp_path) -> None:
+    model, ran = write_bundle(tmp_path / "coded"), tmp_path / "ran"
+    (model / "scripts").mkdir()
+    (model / "scripts" / "steps.py").write_text(f"open({str(ran)!r}, 'w')  # <b>grüße</b>\n")
+    (model / "scripts" / "long.py").write_text("x = 1\n" * 100_000)
+    (model / "scripts" / "fast.so").write_bytes(b"\x7fELF\0")
+    dialog = TrustDialog(CODE)
+    qtbot.addWidget(dialog)
+    dialog.show_files(model)
+    dialog.show()
+    names = [dialog.files.item(row).text() for row in range(dialog.files.count())]
+    assert names[:4] == ["What would run", "scripts/long.py", "scripts/steps.py", "scripts/fast.so"]
+    assert "configs/inference.json" in names
+    assert not any(name.endswith((".pt", ".safetensors")) for name in names)
+    assert dialog.listing.toPlainText() == listing(CODE)
+    read = {}
+    for row, name in enumerate(names):
+        dialog.files.setCurrentRow(row)
+        read[name] = dialog.listing.toPlainText()
+    assert read["scripts/steps.py"].endswith("# <b>grüße</b>\n")
+    assert len(read["scripts/long.py"]) < 300_000
+    assert "cut here" in read["scripts/long.py"]
+    assert "no text" in read["scripts/fast.so"]
+    assert read["configs/inference.json"] == (model / "configs" / "inference.json").read_text()
+    assert dialog.listing.isReadOnly()
+    assert not ran.exists()
+
+
+def test_of_a_program_in_one_file_the_code_within_is_shown(qtbot, tmp_path) -> None:
+    import zipfile
+
+    script = tmp_path / "model.ts"
+    with zipfile.ZipFile(script, "w") as archive:
+        archive.writestr("model/constants.pkl", b"x")
+        archive.writestr("model/code/__torch__/net.py", "class Net(Module):\n")
+    dialog = TrustDialog(CODE)
+    qtbot.addWidget(dialog)
+    dialog.show_files(script)
+    dialog.files.setCurrentRow(1)
+    assert dialog.listing.toPlainText() == "class Net(Module):\n"
+    dialog = TrustDialog(CODE)
+    qtbot.addWidget(dialog)
+    dialog.show_files(tmp_path / "gone")
+    assert not dialog.files.isVisibleTo(dialog)

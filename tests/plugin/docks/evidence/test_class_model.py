@@ -152,7 +152,7 @@ def test_signed_colours_say_that_they_draw_both(model):
 
 def test_scores_that_are_no_probabilities_are_called_by_their_name(model):
     heads = [model.headerData(n, Qt.Horizontal) for n in range(5)]
-    assert heads == ["", "", "Class", "Evidence", "Probability"]
+    assert heads == ["", "", "Class", "by evidence", "Probability"]
     model.name_scores("value")
     assert model.headerData(SCORE, Qt.Horizontal) == "Value"
     model.show_rows((replace(model.rows[0], share=None, score="63.2 years"),))

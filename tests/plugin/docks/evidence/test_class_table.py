@@ -230,13 +230,15 @@ def test_control_f_goes_to_the_search(many, qtbot):
 def test_the_bar_is_as_long_as_the_probability_and_the_tick_is_at_the_threshold(table):
     table.show_rows([row("liver", 0.25, threshold=0.75), row("spleen", 0.5, threshold=0.5)])
     table.choose("spleen")  # the bars of the other row lie on the plain ground
+    table.view.setStyleSheet(f"background: {colours().background}")  # as in the dock
     box, theme = table.cell_rect("liver", SCORE), colours()
     line = pixels(table.view.viewport())[:, box.left() + 5 : box.right() - 4][
         box.top() + box.height() * 3 // 4 - 1
     ]
     near = {name: np.abs(line - rgb(getattr(theme, name))).max(axis=1) < 40 for name in ("quiet", "text")}
     assert near["quiet"][: len(line) // 4 - 2].all()  # below its threshold: quiet
-    assert np.flatnonzero(near["text"]).mean() / len(line) == pytest.approx(0.75, abs=0.02)
+    at = np.flatnonzero(near["text"])
+    assert at.mean() / len(line) == pytest.approx(0.75, abs=0.02)
     filled = np.flatnonzero(near["quiet"] & (np.arange(len(line)) < len(line) / 2))
     assert filled.max() / len(line) == pytest.approx(0.25, abs=0.03)
 
@@ -268,3 +270,16 @@ def test_scores_that_are_values_have_no_bar(table):
     box = table.cell_rect("age", SCORE)
     seen = pixels(table.view.viewport())[box.top() + box.height() // 2 + 4 : box.bottom() - 2, box.left() + 8]
     assert np.ptp(seen, axis=0).max() == 0
+
+
+def test_the_track_of_a_bar_is_an_outline_so_that_an_empty_bar_looks_empty(table):
+    table.show_rows([row("liver", 0.001), row("spleen", 0.999)])
+    table.choose("spleen")
+    box, shown = table.cell_rect("liver", SCORE), pixels(table.view.viewport())
+    cell = shown[box.top() : box.bottom(), box.left() + 5 : box.right() - 4]
+    middle = cell[:, cell.shape[1] // 2]
+    ground, lower = middle[2], middle[len(middle) // 2 :]
+    drawn = np.flatnonzero(np.abs(lower - ground).max(axis=1) > 12)
+    assert drawn.size >= 2  # above and below
+    inside = lower[drawn[0] : drawn[-1] + 1]
+    assert np.abs(inside - ground).max(axis=1).min() < 12

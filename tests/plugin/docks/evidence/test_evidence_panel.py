@@ -11,6 +11,7 @@ from phantoms import explanation_of
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QCheckBox, QVBoxLayout, QWidget
 
+from voxcam.model.statement import Statement
 from voxcam.plugin.docks.evidence.evidence_panel import EvidencePanel
 from voxcam.plugin.review.look import Own
 from voxcam.plugin.review.review import Review
@@ -231,3 +232,27 @@ def test_every_control_can_be_reached_by_the_tab_key(panel, qtbot):
         qtbot.keyClick(panel.dock.focusWidget(), Qt.Key_Tab)
     wanted = [panel.layers, panel.table.view, panel.more, panel.depth, panel.only, panel.shared, panel.jump]
     assert set(wanted) | {panel.next, panel.before, panel.hide_all, panel.export} <= reached
+
+
+def test_evidence_of_another_model_than_the_chosen_one_is_said_to_be(panel, review, explained):
+    made = {"classifier": {"name": "Lung nodules", "version": "1.0"}}
+    review.adopt(replace(explained, provenance=made))
+    assert not panel.other_model.isVisible()
+    panel.show_chosen_model(Statement(name="Lung nodules", version="1.0"))
+    assert not panel.other_model.isVisible()
+    panel.show_chosen_model(Statement(name="Organs", version="1.0"))
+    assert panel.other_model.isVisible()
+    assert panel.other_model.text() == (
+        "This evidence is of Lung nodules; the model chosen now is Organs: run it."
+    )
+    panel.show_chosen_model(Statement(name="Lung nodules", version="1.1"))
+    whole = panel.other_model.toolTip()
+    assert "Lung nodules version 1.0; the model chosen now is version 1.1" in whole
+    panel.show_chosen_model(Statement(name="Organs in axial slices of CT, in two dimensions"))
+    assert panel.other_model.text().endswith(": run it.")
+    assert panel.other_model.heightForWidth(300) < 3 * panel.other_model.fontMetrics().lineSpacing()
+    panel.show_chosen_model(None)  # not described yet
+    assert not panel.other_model.isVisible()
+    panel.show_chosen_model(Statement(name="Organs", version="2.1"))
+    review.adopt(replace(explained, provenance={"classifier": {"name": "Organs", "version": "2.1"}}))
+    assert not panel.other_model.isVisible()

@@ -57,8 +57,10 @@ def test_the_numbers_of_each_in_the_order_drawn(panel):
     panel.show_measurements((LINE, REGION), 1)
     table = panel.table
     cells = [[table.item(row, column).text() for column in range(3)] for row in range(2)]
-    assert cells[0] == ["1  distance", "154.9 mm", "axial 11"]
-    assert cells[1][1].splitlines() == ["mean 45.25 HU, SD 12.5", "-20 to 90, n = 100", "78.5 mm²"]
+    assert cells[0] == ["1  line", "154.9 mm", "axial 11"]
+    words = {button.text().lower() for button in panel.tools.values()}
+    assert {cell[0].split()[1] for cell in cells} == {"line", "oval"} <= words
+    assert cells[1][1].splitlines() == ["mean 45.2 HU, SD 12.5", "-20 to 90, n = 100", "78.5 mm²"]
     assert {index.row() for index in table.selectedIndexes()} == {1}
     assert panel.details.text() == "mean evidence: nodule 1.57 logit units, effusion not seen"
 

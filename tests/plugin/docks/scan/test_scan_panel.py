@@ -74,14 +74,25 @@ def test_windows_are_asked_for_from_the_list_and_from_the_fields(panel, scan, qt
     assert asked == [panel.windows.itemData(2), Window(-77, scan.window.width)]
 
 
-def test_findings_are_counted_and_told(panel, scan):
+def test_findings_are_told_in_a_line_and_on_a_click_all(panel, scan, qtbot):
     showing(panel, scan)
     assert not panel.findings.isVisible()
     found = [f"slice {n} is odd" for n in range(20)]
     showing(panel, scan, source={"findings": found})
-    assert panel.findings.text().startswith("20 findings")
-    assert "slice 3 is odd" in panel.findings.toolTip()
-    assert "and 8 more" in panel.findings.toolTip()
+    head = panel.findings.head
+    assert head.text().startswith("20 findings: slice 0 is odd")
+    assert "slice 3 is odd" in head.toolTip()
+    assert "and 8 more" in head.toolTip()
+    assert not panel.findings.body.isVisible()
+    qtbot.mouseClick(head, Qt.LeftButton)
+    assert panel.findings.body.isVisible()
+    assert panel.findings.body.toPlainText().splitlines()[19] == "Slice 19 is odd"
+    long = "the table position and the slices' own positions disagree by up to 3 mm on half of the images"
+    showing(panel, scan, source={"findings": [long]})
+    assert head.text().startswith("1 finding: the table position")
+    assert head.fontMetrics().horizontalAdvance(head.text()) < head.width() <= panel.width()
+    assert long in head.toolTip()
+    assert not panel.findings.body.isVisible()
 
 
 def test_planes_convention_and_time(panel, scan, qtbot):

@@ -47,7 +47,8 @@ def test_fractions_with_a_point_or_a_comma(fields, qtbot, text):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("0", "over 0"), ("-5", "over 0"), ("wide", "no number"), ("", "missing")]
+    ("text", "words"),
+    [("0", "over 0"), ("-5", "over 0"), ("wide", "no number"), ("", "missing"), ("1000001", "1,000,000")],
 )
 def test_what_is_no_window_is_refused_in_words_and_stays_to_be_mended(fields, qtbot, text, words):
     panel, asked = fields
@@ -93,3 +94,25 @@ def test_without_a_study_there_is_nothing_to_type(fields):
     panel.show_window(None)
     assert not panel.isEnabled()
     assert panel.width_field.text() == ""
+
+
+def test_what_was_refused_is_not_left_behind_in_the_field(fields, qtbot):
+    panel, asked = fields
+    panel.activateWindow()
+    for text, key in (("wide", Qt.Key_Return), ("wider", Qt.Key_Tab), ("2000000", Qt.Key_Return)):
+        panel.width_field.setFocus()
+        qtbot.waitUntil(panel.width_field.hasFocus, timeout=3_000)
+        typed(qtbot, panel.width_field, text, key)
+        panel.level_field.setFocus()
+        qtbot.waitUntil(panel.level_field.hasFocus, timeout=3_000)
+        assert (panel.width_field.text(), panel.refusal.isVisible()) == ("400", False)
+    typed(qtbot, panel.width_field, "350", Qt.Key_Tab)  # a number may wait for the other one
+    assert panel.width_field.text() == "350"
+    assert asked == []
+
+
+def test_a_scan_that_is_shown_wider_may_be(fields, qtbot):
+    panel, asked = fields
+    panel.show_window(Window(0, 3e6), "Bq/ml")
+    typed(qtbot, panel.width_field, "2000000")
+    assert asked == [Window(0, 2e6)]

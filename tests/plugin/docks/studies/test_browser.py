@@ -238,3 +238,57 @@ def test_from_a_dropped_folder_to_pictures_in_the_list(browser, review, qtbot, t
         thumbnails.close()
         assert scanner.wait(30)
         assert thumbnails.wait(30)
+
+
+def test_a_place_without_images_is_said_in_a_line(browser, review, qtbot, tmp_path):
+    scanner = Scanner()
+    scanner.found.connect(review.know_place)
+    scanner.found.connect(browser.show_found)
+    (tmp_path / "letters").mkdir()
+    for number in range(3):
+        (tmp_path / "letters" / f"{number}.txt").write_text("no image")
+    try:
+        with qtbot.waitSignal(scanner.ended, timeout=20_000):
+            scanner.scan([tmp_path / "letters"])
+        assert browser.failure.text() == "letters: no images found; 3 files skipped"
+        assert browser.failure.isVisible()
+        browser.show_found(PLACE, study_of(series(1)))
+        assert browser.failure.text().count("no images") == 1
+    finally:
+        scanner.close()
+        assert scanner.wait(30)
+
+
+def without_place(review, depth):
+    review.open(Volume(np.zeros((4, 4, depth), np.int16), Geometry((4, 4, depth), np.eye(4)), "MR"))
+    return review.volume
+
+
+def test_what_is_open_and_of_no_place_is_listed_shown_and_closed_by_keys(browser, known, qtbot):
+    opened(known, "key1")
+    assert not browser.placeless.isVisible()
+    first, second = without_place(known, 5), without_place(known, 6)
+    opened(known, "key2")
+    rows = browser.placeless.rows
+    assert [rows.item(n).text() for n in range(rows.count())] == [
+        "MR 4 × 4 × 5, 1 × 1 × 1 mm",
+        "MR 4 × 4 × 6, 1 × 1 × 1 mm",
+    ]
+    browser.show_asked.connect(known.show)
+    browser.close_asked.connect(known.close)
+    rows.setCurrentRow(0)
+    qtbot.keyClick(rows, Qt.Key_Return)
+    assert known.volume is first
+    assert browser.placeless.isVisible()
+    known.go_to((1.0, 1.0, 1.0))  # another value of the same study
+    chosen = next(n for n in range(rows.count()) if "× 5" in rows.item(n).text())
+    assert rows.item(chosen).font().bold()
+    rows.setCurrentRow(chosen)
+    qtbot.keyClick(rows, Qt.Key_Delete)
+    assert [one.volume is second for one in known.readings if one.origin is None] == [True]
+    where = rows.visualItemRect(rows.item(0)).center()
+    qtbot.mouseClick(rows.viewport(), Qt.LeftButton, pos=where)
+    qtbot.mouseDClick(rows.viewport(), Qt.LeftButton, pos=where)
+    assert known.volume is second
+    known.forget_place(PLACE)  # the others have no row any more
+    assert rows.count() == 3

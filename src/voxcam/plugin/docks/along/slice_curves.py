@@ -49,6 +49,8 @@ class Scale:
 class Curve:
     """One class's scores: where and how high, the windows they are the highest of, and its threshold.
 
+    `half` of windows that lie far apart: how many slices to either side a score is drawn for, and not joined.
+
     Of one explanation and axis, curves of the same class, colour and threshold are equal.
     """
 
@@ -58,6 +60,7 @@ class Curve:
     positions: NDArray[np.float64] = field(compare=False)
     scores: NDArray[np.float64] = field(compare=False)
     dots: tuple[NDArray[np.float64], NDArray[np.float32]] | None = field(compare=False)
+    half: float = 0.0
 
 
 def draw_axes(painter: QPainter, scale: Scale, colours: Colours) -> None:
@@ -93,9 +96,20 @@ def draw_curve(painter: QPainter, scale: Scale, curve: Curve) -> None:
         painter.setPen(QPen(faint, 3, Qt.SolidLine, Qt.RoundCap))
         painter.drawPoints(_polygon(scale, *curve.dots))
     painter.setPen(QPen(colour, 1.8, Qt.SolidLine, Qt.RoundCap, Qt.RoundJoin))
+    if curve.half:
+        _draw_steps(painter, scale, curve)
+        return
     for first, last in _unbroken(curve.scores):
         points = _polygon(scale, curve.positions[first:last], curve.scores[first:last])
         painter.drawPolyline(points) if last - first > 1 else painter.drawPoints(points)
+
+
+def _draw_steps(painter: QPainter, scale: Scale, curve: Curve) -> None:
+    """Draw a level stroke over the slices next to each window: nothing is said of those between."""
+    for at, score in zip(curve.positions.tolist(), curve.scores.tolist(), strict=True):
+        if math.isfinite(score):
+            ends = (max(at - curve.half, -0.5), min(at + curve.half, scale.count - 0.5))
+            painter.drawLine(*(QPointF(scale.x(end), scale.y(score)) for end in ends))
 
 
 def draw_place(painter: QPainter, scale: Scale, number: int, colour: str) -> None:
@@ -106,16 +120,29 @@ def draw_place(painter: QPainter, scale: Scale, number: int, colour: str) -> Non
 
 
 def draw_head(painter: QPainter, scale: Scale, parts: Sequence[tuple[str, str]]) -> None:
-    """Write words above the plot, each in its colour, as many as there is room for."""
+    """Write words above the plot, each in its colour; of those that do not fit the number is told."""
     metrics, x = painter.fontMetrics(), scale.box.left()
-    for words, colour in parts:
-        room = scale.box.right() - x
-        if room < metrics.averageCharWidth() * 4:
-            return
+    gap = 2 * metrics.averageCharWidth()
+    widths = [metrics.horizontalAdvance(words) for words, _ in parts]
+    for words, colour in fitting(parts, widths, scale.box.width(), gap, metrics.horizontalAdvance("+ 99")):
         painter.setPen(QColor(colour))
-        text = metrics.elidedText(words, Qt.ElideRight, room)
-        painter.drawText(QRect(x, 2, room, metrics.height()), Qt.AlignVCenter, text)
-        x += metrics.horizontalAdvance(text) + 2 * metrics.averageCharWidth()
+        painter.drawText(QRect(x, 2, scale.box.right() - x, metrics.height()), Qt.AlignVCenter, words)
+        x += metrics.horizontalAdvance(words) + gap
+
+
+def fitting(
+    parts: Sequence[tuple[str, str]], widths: Sequence[int], room: int, gap: int, more: int
+) -> list[tuple[str, str]]:
+    """Return as many of `parts` (words, colour) as fit whole, and in place of the others "+ n"."""
+    if sum(widths) + gap * (len(parts) - 1) <= room:
+        return list(parts)
+    count, taken = 0, more
+    while count < len(parts) and taken + widths[count] + gap <= room:
+        taken += widths[count] + gap
+        count += 1
+    left = len(parts) - max(count, 1)
+    kept = list(parts[: max(count, 1)])
+    return [*kept, (f"+ {left}", parts[0][1])] if left else kept
 
 
 def draw_focus(painter: QPainter, box: QRect, colours: Colours) -> None:

@@ -37,6 +37,12 @@ ONE_PIECE = "The model read this study in one piece: there are no scores along i
 # Curves that can still be told apart.
 MOST = 8
 HEIGHT = 110
+# Of the way to the next window: how long the stroke at one is.
+_STROKE = 0.8
+_TIP = "Click or drag to go to a slice; arrow keys step."
+_WINDOWS_TIP = f"""{_TIP}
+Each faint dot is the score of one window the network read, at the slice of its middle.
+The line is the highest of them on a slice, of each class by itself: so all classes can be high at once."""
 _PAGE = 10
 
 
@@ -63,7 +69,7 @@ class SlicePlot(QWidget):  # type: ignore[misc]
         self.setFocusPolicy(Qt.StrongFocus)
         self.setMouseTracking(True)
         self.setAccessibleName(TITLE)
-        self.setToolTip("Click or drag to go to a slice; arrow keys step. Dots are windows of the network")
+        self.setToolTip(_TIP)
         self.setSizePolicy(QSizePolicy.Expanding, QSizePolicy.Preferred)
         self.setMinimumHeight(6 * self.fontMetrics().height())
         follow(self, self._restyle)
@@ -196,6 +202,7 @@ class SlicePlot(QWidget):  # type: ignore[misc]
         self.names = classes_along(reading)[:MOST]
         if before != (self.along is not None):
             self.filled.emit(self.along is not None)
+        self.setToolTip(_WINDOWS_TIP if self.along is not None and self.along.has_windows else _TIP)
         self.update()
 
     def _along(self) -> Along | None:
@@ -237,7 +244,8 @@ class SlicePlot(QWidget):  # type: ignore[misc]
         explanation = self.reading.explanation
         threshold = explanation.answer.thresholds.get(name) if explanation else None
         dots = (found.at, found.scores[:, column]) if found.has_windows else None
-        return Curve(name, self.hue(name), threshold, found.positions, found.highest[:, column], dots)
+        half = found.apart * _STROKE / 2 if found.is_sparse else 0.0
+        return Curve(name, self.hue(name), threshold, found.positions, found.highest[:, column], dots, half)
 
     def _range(self) -> tuple[float, float]:
         """Return 0 and 1 for probabilities, else the ends of what is drawn."""
@@ -261,8 +269,9 @@ class SlicePlot(QWidget):  # type: ignore[misc]
         at = self._told_of
         nearest = round(float(self.along.positions[self.along.nearest(at)]))
         words = f"slice {at + 1} of {self.along.count}"
-        if self.along.has_windows and nearest != at:
-            return f"{words}, highest of the windows at {nearest + 1}"
+        if self.along.has_windows:
+            where = "here" if nearest == at else f"at {nearest + 1}"
+            return f"{words}, highest window {where}"
         return words if nearest == at else f"{words}, read at {nearest + 1}"
 
     def _elsewhere(self) -> str:

@@ -82,6 +82,7 @@ def details_as_html(description: Description) -> str:
     return "".join(page)
 
 
+_AXES = ("first axis", "second axis", "third axis")
 _LAST = "All of this is what the model's files say of it. None of it was checked."
 
 
@@ -154,7 +155,9 @@ def _spacing(statement: Statement) -> str:
 
 def _input(statement: Statement) -> str:
     shape = " x ".join(str(size) for size in statement.input_shape or ())
-    along = "" if statement.slices_along is None else f"slices along {'ijk'[statement.slices_along]}"
+    along = (
+        "" if statement.slices_along is None else f"slice by slice along its {_AXES[statement.slices_along]}"
+    )
     parts = [
         f"the sequences {', '.join(statement.sequences)}" if statement.sequences else "",
         f"windows of {shape} voxels" if shape else "",

@@ -126,7 +126,7 @@ class ModelPanel(QWidget):  # type: ignore[misc]
         self.run.setEnabled(running is None and not review.missing)
         self.run.setToolTip(review.missing or RUN_TIP)
         self.cancel.setEnabled(running is not None and not running.stopping)
-        # Without a number of steps the bar moves to and fro.
+        # Without a number of steps the bar moves back and forth.
         self.bar.setRange(0, 1 if running is None else running.total)
         self.bar.setValue(0 if running is None else running.done)
         self.run.setText("Run" if running is None else "Running")

@@ -8,18 +8,30 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFontDatabase
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
 
+from voxcam.plugin.docks.classifier.code_texts import code_texts
 from voxcam.plugin.docks.parts import page_style, quiet, resize_to_letters, told
 from voxcam.plugin.docks.theme import follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from voxcam.errors import ChangedWeightsError
     from voxcam.model.bundle import Need
     from voxcam.model.trusted import Code
 
+WOULD_RUN = "What would run"
 _ASKED = "Loading this model runs code that came with it. Nothing has run yet."
 _WARNED = "Code can read and send any file of yours: trust it only if you know where it comes from."
 _REMEMBERED = (
@@ -36,6 +48,7 @@ class TrustDialog(QDialog):  # type: ignore[misc]
     def __init__(self, code: Code, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Run code that came with a model?")
+        self._code, self._texts = code, code_texts(None)
         self.digest = f"sha256:{code.digest}"
         column = QVBoxLayout(self)
         asked = QLabel(f"<b>{escape(code.name)}</b><br><br>{_ASKED}")
@@ -50,9 +63,14 @@ class TrustDialog(QDialog):  # type: ignore[misc]
         follow(self.listing, lambda: self.listing.setStyleSheet(page_style()))
         self.listing.setReadOnly(True)
         self.listing.setFont(QFontDatabase.systemFont(QFontDatabase.FixedFont))
-        self.listing.setAccessibleName("What would run")
+        self.listing.setAccessibleName(WOULD_RUN)
         self.listing.setTabChangesFocus(True)
-        column.addWidget(self.listing, 1)
+        self.files = QListWidget()
+        self.files.setAccessibleName("Files of the model")
+        self.files.setToolTip("What would run, and the text of the files; reading them runs nothing")
+        self.files.currentRowChanged.connect(self._show_file)
+        self.files.hide()
+        column.addLayout(self._pages(), 1)
         column.addWidget(quiet(_REMEMBERED))
         self.buttons = QDialogButtonBox()
         refuse = self.buttons.addButton("Do not run it", QDialogButtonBox.RejectRole)
@@ -63,6 +81,25 @@ class TrustDialog(QDialog):  # type: ignore[misc]
         self.buttons.accepted.connect(self._trust)
         column.addWidget(self.buttons)
         resize_to_letters(self, 110, 36)
+
+    def show_files(self, place: Path | None) -> None:
+        """Offer the text of the model's files beside what would run; nothing of them is run."""
+        self._texts = code_texts(place)
+        self.files.addItems([WOULD_RUN, *(text.name for text in self._texts)])
+        for row in range(self.files.count()):
+            self.files.item(row).setToolTip(self.files.item(row).text())
+        self.files.setCurrentRow(0)
+        self.files.setVisible(bool(self._texts))
+
+    def _pages(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.addWidget(self.files, 1)
+        row.addWidget(self.listing, 3)
+        return row
+
+    def _show_file(self, row: int) -> None:
+        self.listing.setPlainText(self._texts[row - 1].text if row > 0 else listing(self._code))
+        self.listing.setAccessibleName(self.files.item(row).text() if row > 0 else WOULD_RUN)
 
     def _trust(self) -> None:
         self.trusted.emit(self.digest)

@@ -31,6 +31,8 @@ _MIRROR_TIP = (
     "Each is one more view of the scan, mirrored along an axis of the network's input; scores and maps are "
     "the means of all views, and their spread is told. Each view takes as long as the first."
 )
+# Of the network's input: i runs along a row, j down a column, k through the slices.
+_MIRRORS = {"i": "across (i)", "j": "up and down (j)", "k": "through the slices (k)"}
 _ALL_MOMENTS = "score all, explain the clearest"
 
 
@@ -75,7 +77,7 @@ class RunOptionsDialog(QDialog):  # type: ignore[misc]
         return RunOptions(
             self.network.text().strip() if self.network.isEnabled() else "",
             cast("int | None", moment),
-            tuple(box.text() for box in self.mirrors if box.isChecked()),
+            tuple(str(box.property("axis")) for box in self.mirrors if box.isChecked()),
             tuple(name for name, box in self.methods.items() if box.isChecked()),
         )
 
@@ -122,13 +124,14 @@ class RunOptionsDialog(QDialog):  # type: ignore[misc]
     def _add_mirrors(self, form: QFormLayout, options: RunOptions) -> list[QCheckBox]:
         row, boxes = QHBoxLayout(), []
         for axis in AXES:
-            box = QCheckBox(axis)
+            box = QCheckBox(_MIRRORS[axis])
+            box.setProperty("axis", axis)
             box.setToolTip(_MIRROR_TIP)
             box.setChecked(axis in options.augment)
             row.addWidget(box)
             boxes.append(box)
         row.addStretch(1)
-        form.addRow("Mirrored along", row)
+        form.addRow("Also mirrored", row)
         return boxes
 
     def _add_methods(

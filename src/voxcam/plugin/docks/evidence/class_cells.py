@@ -126,10 +126,12 @@ class ClassCells(QStyledItemDelegate):  # type: ignore[misc]
         if cell.row.share is None:
             return
         thick = max(5, lower.height() // 3)
-        bar = QRectF(lower.left(), lower.center().y() - thick / 2, lower.width(), thick)
+        bar = QRectF(lower.left(), lower.center().y() - thick // 2, lower.width(), thick)  # on whole pixels
+        # An outline: a filled track looks like a full bar where nothing is.
+        painter.setPen(QPen(QColor(self.colours.line), 1))
+        painter.setBrush(Qt.NoBrush)
+        painter.drawRoundedRect(bar.adjusted(0.5, 0.5, -0.5, -0.5), 2, 2)
         painter.setPen(Qt.NoPen)
-        painter.setBrush(QColor(self.colours.line))
-        painter.drawRoundedRect(bar, 2, 2)
         filled = QRectF(bar)
         filled.setWidth(bar.width() * min(max(cell.row.share, 0.0), 1.0))
         # A score below its threshold is no call: its bar steps back.

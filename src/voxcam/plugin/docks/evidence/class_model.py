@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from voxcam.plugin.review.look import ClassRow
 
 SHOW, COLOUR, NAME, EVIDENCE, SCORE = range(5)
-HEADERS = ("", "", "Class", "Evidence", "Probability")
+# The evidence stands below the name, across both columns: the second title does no more than sort by it.
+HEADERS = ("", "", "Class", "by evidence", "Probability")
 
 
 class Role(IntEnum):
@@ -79,6 +80,8 @@ class ClassModel(QAbstractTableModel):  # type: ignore[misc]
         if role == Qt.DisplayRole:
             return title
         if role == Qt.ToolTipRole:
+            if section == EVIDENCE:
+                return "Sort by the highest evidence, which stands below each name"
             return f"Sort by {title.lower()}" if title else "Show the top 3, or none"
         return None
 

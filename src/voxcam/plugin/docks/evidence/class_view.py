@@ -99,14 +99,14 @@ class ClassView(QTableView):  # type: ignore[misc]
         widths = {
             SHOW: metrics.height() + 10,
             COLOUR: metrics.height() + 14,
-            EVIDENCE: metrics.horizontalAdvance("Evidence") + 24,
+            EVIDENCE: metrics.horizontalAdvance("by evidence") + 24,
             SCORE: metrics.horizontalAdvance("Probability") + 26,
         }
         for column, width in widths.items():
             header.resizeSection(column, width)
         row_height = self.itemDelegate().row_height()
         self.verticalHeader().setDefaultSectionSize(row_height)
-        self.setMinimumHeight(_LEAST_ROWS * row_height + header.height())
+        self.setMinimumHeight(_LEAST_ROWS * row_height + header.height() + 2 * self.frameWidth())
 
     def _on_click(self, index: Any) -> None:
         row = index.data(Role.ROW)

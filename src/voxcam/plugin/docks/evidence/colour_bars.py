@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from voxcam.export.style import HeatmapStyle
     from voxcam.plugin.review.reading import Reading
 
-MOST = 4
+MOST = 3
+# More strips than this are thinner: the table of classes shall keep its rows.
+_ROOMY = 2
 # Share of the width that names may take.
 _NAMES = 0.36
 _GAP = 6
@@ -145,7 +147,7 @@ class ColourBars(QWidget):  # type: ignore[misc]
 
     @property
     def _line(self) -> int:
-        return int(self.fontMetrics().height()) + 3
+        return int(self.fontMetrics().height()) + (3 if len(self.bars) <= _ROOMY else 0)
 
     def _restyle(self) -> None:
         self.colours = colours()

@@ -22,6 +22,7 @@ from superqt import QElidingLabel
 
 from voxcam.plugin.docks.evidence.class_table import ClassTable
 from voxcam.plugin.docks.evidence.colour_bars import ColourBars
+from voxcam.plugin.docks.evidence.other_model import OtherModel
 from voxcam.plugin.docks.parts import button_for, offer, quiet, set_quietly, slider_over
 from voxcam.plugin.docks.theme import colours, follow
 from voxcam.plugin.review.look import DRAWN, Look
@@ -30,6 +31,7 @@ from voxcam.plugin.review.reading import NO_LAYER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from voxcam.model.statement import Statement
     from voxcam.plugin.review.review import Review
 
 NOT_RUN = " (not run)"
@@ -79,7 +81,7 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         super().__init__()
         self._look = Look()
         self.table, self.bars = ClassTable(), ColourBars()
-        self.hint, self.note = quiet(PRESS_RUN), QElidingLabel()
+        self.hint, self.note, self.other_model = quiet(PRESS_RUN), QElidingLabel(), OtherModel()
         self.note.setWordWrap(True)
         self.note.setMaximumHeight(2 * self.fontMetrics().lineSpacing() + 4)
         column = QVBoxLayout(self)
@@ -87,6 +89,7 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         column.setSpacing(4)
         column.addLayout(self._choices())
         column.addWidget(self.hint)
+        column.addWidget(self.other_model)
         column.addWidget(self.note)
         column.addWidget(self.table, 1)
         column.addWidget(self.bars)
@@ -110,6 +113,7 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
             _offer_in_full(self.layers, _with_more(layers, review.layers), look.layer)
             self.methods.setToolTip(f"Method: {look.method}. {_METHOD_TIP}")
             self.layers.setToolTip(f"Layer of the network: {look.layer}. {_LAYER_TIP}")
+        self.other_model.show_evidence(explanation)
         self._show_note(review.reading.note)
         self.table.show_rows(review.rows, explanation.answer.noun if explanation else "probability")
         self.bars.show_reading(review.reading)
@@ -120,6 +124,11 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         set_quietly(self.hide_all, "setChecked", look.hidden)
         self.hide_all.setText("Show" if look.hidden else "Hide")
         self._show_own()
+
+    def show_chosen_model(self, statement: Statement | None) -> None:
+        """Take note of what the model that is chosen now says of itself; None while that is not known."""
+        self.other_model.show_chosen(statement)
+        self._show_note(self.note.toolTip())
 
     def show_hint(self, review: Review) -> None:
         """Say that a run is next, where nothing but the run is missing."""
@@ -132,7 +141,8 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
     def _show_note(self, note: str) -> None:
         self.note.setText(note)
         self.note.setToolTip(note)
-        self.note.setVisible(bool(note))
+        # One of the two: the table needs the room.
+        self.note.setVisible(bool(note) and not self.other_model.warns)
 
     def _show_own(self, _: str = "") -> None:
         """Show threshold and opacity of the chosen class if it has its own, else of all classes."""
@@ -256,7 +266,7 @@ class EvidencePanel(QWidget):  # type: ignore[misc]
         now = colours()
         self.note.setStyleSheet(f"color: {now.quiet}")
         self.setStyleSheet(
-            "QPushButton:focus, QComboBox:focus, QCheckBox:focus, QTableView:focus"
+            "QPushButton:focus, QComboBox:focus, QCheckBox:focus, QTableView:focus, QSlider:focus"
             f" {{ border: 1px solid {now.accent}; }}"
         )
 

@@ -26,7 +26,7 @@ class CineBar(QWidget):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.play, self.rate = QPushButton("Play"), QSpinBox()
-        self.back_and_forth, self.over = QCheckBox("to and fro"), QComboBox()
+        self.back_and_forth, self.over = QCheckBox("Back and forth"), QComboBox()
         self.play.setCheckable(True)
         self.play.setToolTip(tip("Run through the images, or stop", "cine"))
         self.play.setMinimumWidth(self.play.fontMetrics().horizontalAdvance("Stop  Stop"))

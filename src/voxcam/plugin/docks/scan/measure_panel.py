@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from voxcam.plugin.review.measures import Measured
 
+# The words on the buttons are those of the table, too.
 _TOOLS = (
     ("distance", "Line", "Distance: drag from end to end, or click both"),
     ("angle", "Angle", "Angle: click an end, the vertex, the other end"),
@@ -34,6 +35,7 @@ _TOOLS = (
     ("rectangle", "Box", "Rectangular region: drag from corner to corner"),
     ("freehand", "Free", "Region drawn by hand: drag round it"),
 )
+_NOUNS = {kind: text.lower() for kind, text, _ in _TOOLS}
 _HINT = "Drag a line or a corner on the picture to change it; Delete drops what is chosen."
 _TABLE_TIP = "Enter or a double click goes to the slice; Delete drops the measurement"
 _LEAST_LINES, _MOST_LINES = 5, 11
@@ -72,8 +74,9 @@ class MeasurePanel(QWidget):  # type: ignore[misc]
         self.table.blockSignals(True)
         self.table.setRowCount(len(self.found))
         for row, one in enumerate(self.found):
-            for column, words in enumerate((f"{row + 1}  {one.kind}", "\n".join(one.lines), one.where)):
-                self._set(row, column, words, "\n".join([*one.lines, *one.evidence_lines]))
+            lines = one.lines
+            for column, words in enumerate((f"{row + 1}  {_NOUNS[one.kind]}", "\n".join(lines), one.where)):
+                self._set(row, column, words, "\n".join([*lines, *one.evidence_lines]))
         self.table.resizeRowsToContents()
         if chosen is None:
             self.table.clearSelection()

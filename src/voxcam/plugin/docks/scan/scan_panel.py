@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QSizePolicy,
     QStyledItemDelegate,
@@ -20,6 +19,7 @@ from qtpy.QtWidgets import (
 from voxcam.plugin.canvas.appearance import moment_words, volume_words
 from voxcam.plugin.docks.parts import button_for, quiet, set_quietly
 from voxcam.plugin.docks.scan.cine_bar import CineBar
+from voxcam.plugin.docks.scan.findings import Findings
 from voxcam.plugin.docks.scan.window_fields import WindowFields
 from voxcam.plugin.keys import tip
 from voxcam.plugin.review.windows import offered_windows
@@ -33,7 +33,6 @@ _PLANES = ("axial", "coronal", "sagittal")
 _KEY = Qt.UserRole + 1
 _BY_HAND = Qt.UserRole + 2
 _NO_KEY = "\u2007"  # a space as wide as a digit: the names stay in line
-_MOST_FINDINGS = 12  # in the tooltip
 _WINDOW_TIP = """Window: which values are black and white.
 Keys 1 to 9 choose from the list, 0 gives the study's own back.
 Or drag the picture with the right mouse button: across for the width,
@@ -62,7 +61,7 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 0)
         column.setSpacing(4)
-        self.words, self.findings, self.moment = quiet("no scan open"), QLabel(""), quiet("")
+        self.words, self.findings, self.moment = quiet("no scan open"), Findings(), quiet("")
         self.windows, self.fields = QComboBox(), WindowFields()
         self.neurological, self.cine = QCheckBox("Patient's left on the left"), CineBar()
         self.planes: list[QPushButton] = []
@@ -82,7 +81,6 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         self.modality.setToolTip("What was scanned, where the file does not say: classifiers ask for it")
         self.modality.setAccessibleName("Modality")
         self.modality.activated.connect(self._on_modality)
-        self.findings.setTextFormat(Qt.PlainText)
         self.findings.hide()
         self.moment.hide()
 
@@ -90,7 +88,7 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         """Show the open scan and its windows."""
         volume = review.volume
         self.words.setText("no scan open" if volume is None else volume_words(volume))
-        self._show_findings(volume)
+        self.findings.show_found(_finding_lines(volume))
         self.modality.setCurrentIndex(0)
         self.modality.setVisible(volume is not None and not volume.modality and volume.unit != "label")
         self.show_moment(volume, 0)
@@ -188,14 +186,6 @@ class ScanPanel(QWidget):  # type: ignore[misc]
         self.windows.addItem(str(window), window)
         self.windows.setItemData(self.windows.count() - 1, True, _BY_HAND)
         return int(self.windows.count()) - 1
-
-    def _show_findings(self, volume: Volume | None) -> None:
-        found = _finding_lines(volume)
-        self.findings.setVisible(bool(found))
-        noun = "finding" if len(found) == 1 else "findings"
-        self.findings.setText(f"{len(found)} {noun} about the files")
-        more = [f"and {len(found) - _MOST_FINDINGS} more"] if len(found) > _MOST_FINDINGS else []
-        self.findings.setToolTip("\n".join([*found[:_MOST_FINDINGS], *more]))
 
 
 class _WithKey(QStyledItemDelegate):  # type: ignore[misc]

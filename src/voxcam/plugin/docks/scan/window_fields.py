@@ -13,6 +13,7 @@ from voxcam.plugin.review.windows import step_of, typed
 if TYPE_CHECKING:
     from voxcam.core.windows import Window
 
+_WIDEST = 1_000_000  # of a scan that is not shown wider already
 _UP_DOWN = {Qt.Key_Up: 1, Qt.Key_Down: -1, Qt.Key_PageUp: 10, Qt.Key_PageDown: -10}
 
 
@@ -50,7 +51,10 @@ class WindowFields(QWidget):  # type: ignore[misc]
                 field.setModified(False)
 
     def eventFilter(self, field: QObject, event: Any) -> bool:  # noqa: N802 - Qt's name
-        """Step with the arrow keys, and give up with Escape."""
+        """Step with the arrow keys, and give up with Escape; what was refused is not left behind."""
+        if event.type() == QEvent.FocusOut and (self.refusal.text() or not _is_number(field)):
+            self._put_back()
+            return False
         if event.type() != QEvent.KeyPress or self.window is None:
             return False
         if event.key() == Qt.Key_Escape:
@@ -88,6 +92,8 @@ class WindowFields(QWidget):  # type: ignore[misc]
         try:
             width, level = (_number(field.text()) for field in (self.width_field, self.level_field))
             wanted = typed(self.window, width, level)
+            if width > max(_WIDEST, self.window.width):
+                raise ValueError(f"The width goes up to {_WIDEST:,}.")
         except ValueError as refused:
             self._say(str(refused))
             return
@@ -128,6 +134,14 @@ def _field(tip: str) -> QLineEdit:
     field.setAccessibleName(tip)
     field.setMinimumWidth(field.fontMetrics().horizontalAdvance("-0000.00"))
     return field
+
+
+def _is_number(field: Any) -> bool:
+    try:
+        _number(field.text())
+    except ValueError:
+        return False
+    return True
 
 
 def _words(value: float | None) -> str:

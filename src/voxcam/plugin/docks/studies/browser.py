@@ -11,13 +11,14 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWi
 from voxcam.plugin.docks.parts import button_for, in_colour, quiet
 from voxcam.plugin.docks.studies.drops import accept_drops
 from voxcam.plugin.docks.studies.foldout import Foldout
+from voxcam.plugin.docks.studies.placeless import Placeless
 from voxcam.plugin.docks.studies.scan_progress import ScanProgress
 from voxcam.plugin.docks.studies.search_box import SearchBox
 from voxcam.plugin.docks.studies.series_rows import ROW
 from voxcam.plugin.docks.studies.series_tree import SeriesTree
 from voxcam.plugin.review.badges import texts_of
 from voxcam.plugin.review.catalogue import marks
-from voxcam.plugin.review.left_out import left_out_lines, left_out_words
+from voxcam.plugin.review.left_out import left_out_lines, left_out_words, nothing_found_words
 from voxcam.plugin.review.wording import counted
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QImage
 
+    from voxcam.io import Study
     from voxcam.plugin.review.catalogue import Row
     from voxcam.plugin.review.review import Review
 
@@ -40,7 +42,8 @@ class Browser(QWidget):  # type: ignore[misc]
 
     Signals: `file_asked`, `folder_asked`, `places_asked` (list of paths to scan), `cancel_asked`;
     `series_asked` (place, list of Series: the first to be shown, the others to be kept open),
-    `close_asked` (Reading), `forget_asked` (place), `thumbnails_wanted` (list of Series).
+    `show_asked` (Reading: open, and of no place), `close_asked` (Reading), `forget_asked` (place),
+    `thumbnails_wanted` (list of Series).
     """
 
     file_asked = Signal()
@@ -48,6 +51,7 @@ class Browser(QWidget):  # type: ignore[misc]
     places_asked = Signal(object)
     cancel_asked = Signal()
     series_asked = Signal(object, object)
+    show_asked = Signal(object)
     close_asked = Signal(object)
     forget_asked = Signal(object)
     thumbnails_wanted = Signal(object)
@@ -61,6 +65,7 @@ class Browser(QWidget):  # type: ignore[misc]
         self.folder = button_for("Fol&der…", "Scan a folder and all below it", self.folder_asked)
         self.search, self.tree = SearchBox(), SeriesTree()
         self.pages = _pages(self.tree, _notice(EMPTY), _notice(NOTHING_FOUND))
+        self.placeless = Placeless()
         self.open = button_for("&Open", "Show the chosen series (Enter)", self._open_pressed)
         self.findings, self.left_out = Foldout(), Foldout()
         self.progress, self.failure = ScanProgress(self.cancel_asked), _failure()
@@ -80,6 +85,7 @@ class Browser(QWidget):  # type: ignore[misc]
         self._review = review
         self.tree.show_places(review.places)
         self.tree.show_marks(marks(review.readings, review.reading))
+        self.placeless.show_review(review)
         words = left_out_words(review.places.values())
         self.left_out.show_lines(f"Left out: {words}" if words else "", left_out_lines(self.tree.rows.shown))
         self._show_page()
@@ -93,6 +99,12 @@ class Browser(QWidget):  # type: ignore[misc]
         named = f"{place.name}: {line}" if place is not None else line
         self.failure.setText("\n".join(filter(None, [self.failure.text(), named])))
         self.failure.show()
+
+    def show_found(self, place: Path, study: Study) -> None:
+        """Say of a place that was scanned if nothing was found there."""
+        words = nothing_found_words(place.name, study)
+        if words:
+            self.show_failure(words)
 
     def show_ended(self) -> None:
         """Show that nothing is scanned any more."""
@@ -119,6 +131,7 @@ class Browser(QWidget):  # type: ignore[misc]
         column.addLayout(row)
         column.addWidget(self.search)
         column.addWidget(self.pages, 1)
+        column.addWidget(self.placeless)
         for widget in (self.open, self.findings, self.left_out, self.failure, self.progress):
             column.addWidget(widget)
 
@@ -130,6 +143,8 @@ class Browser(QWidget):  # type: ignore[misc]
         self.search.left.connect(self.tree.go_to_first)
         self.tree.open_asked.connect(self.series_asked)
         self.tree.close_asked.connect(self._ask_close)
+        self.placeless.show_asked.connect(self.show_asked)
+        self.placeless.close_asked.connect(self.close_asked)
         self.tree.forget_asked.connect(self.forget_asked)
         self.tree.findings_asked.connect(self._unfold_findings)
         self.tree.pictures_wanted.connect(self.thumbnails_wanted)
