@@ -290,6 +290,7 @@ def test_the_crosshair_on_the_canvas_points_at_the_very_point(room):
         Volume(np.zeros(geometry.shape, np.int16), geometry, "MR", windows=(Window(127.5, 255),))
     )
     world = CENTRE + np.array((13.5, -15.75, 11.25))
+    room.crosshair.show(True)
     room.review.go_to(tuple(world))
     for through, neurological in EDGES:
         room.layers.show_plane(through)

@@ -29,7 +29,7 @@ def open_room(make_napari_viewer):
 
     def open_room(volume):
         viewer = make_napari_viewer(show=True)
-        viewer.window.resize(1100, 800)
+        viewer.window.resize(1400, 800)  # the canvas of a station, beside the lists of napari
         room = Room(viewer)
         viewer.window.add_dock_widget(room, name="VoxCAM", area="right")
         QApplication.processEvents()  # the docks find their width
