@@ -129,9 +129,7 @@ def memory(room: Any, explanation: Explanation) -> None:
     settle()
     gc.collect()
     added, volume = resident() - before, room.review.volume.voxels.nbytes
-    print(
-        f"14 heatmaps add {added / 2**20:.1f} MB, {added / volume:.1%} of the volume's {volume / 2**20:.0f} MB"
-    )
+    print(f"14 heatmaps add {added / 2**20:.1f} MB, {added / volume:.1%} of its {volume / 2**20:.0f} MB")
 
 
 def resident() -> int:
@@ -226,7 +224,8 @@ def starts() -> None:
     print(f"napari starts in {medians['without']:.2f} s, with VoxCAM in {medians['with']:.2f} s", end="")
     print(f": {medians['with'] / medians['without']:.3f} x (medians of {STARTS})")
     print(
-        f"the dock opens in {1e3 * statistics.median(o['s'] for o in opened):.0f} ms; torch: {opened[0]['torch']}"
+        f"the dock opens in {1e3 * statistics.median(o['s'] for o in opened):.0f} ms; "
+        f"torch: {opened[0]['torch']}"
     )
 
 

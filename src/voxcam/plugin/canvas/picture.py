@@ -17,7 +17,7 @@ from voxcam.core.resampling import Resampled
 from voxcam.export.style import HeatmapStyle, colours_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -63,7 +63,7 @@ class Picture(Lazy):
     def __getitem__(self, key: Any) -> NDArray[np.uint8]:
         *asked, channels = spelled_out(key, self.shape)
         part = tuple(as_key(one) for one in asked)
-        inks = [self._ink(np.asarray(seen[part]), style) for seen, style in self._layers]
+        inks = (self._ink(np.asarray(seen[part]), style) for seen, style in self._layers)
         shape = tuple(len(one) for one in asked if isinstance(one, range))
         return _over(inks, shape)[..., as_key(channels)]
 
@@ -76,12 +76,12 @@ class Picture(Lazy):
         return np.take(_table(style), _entry(evidence, style), axis=1, mode="clip")
 
 
-def _over(inks: list[NDArray[np.float32]], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _over(inks: Iterator[NDArray[np.float32]], shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """Return inks laid over each other (Porter and Duff 1984), as napari blends: straight RGBA bytes."""
-    if not inks:
+    whole = next(inks, None)
+    if whole is None:
         return np.zeros((*shape, _RGBA), np.uint8)
-    whole = inks[0]
-    for ink in inks[1:]:
+    for ink in inks:
         whole *= 1 - ink[3]
         whole += ink
     whole[:3] /= np.maximum(whole[3], 1e-6)
@@ -107,9 +107,13 @@ def _seen(heatmap: Heatmap, grid: Geometry, drawn: Drawn) -> Resampled:
 def _entry(evidence: NDArray[np.float32], style: HeatmapStyle) -> NDArray[np.intp]:
     """Return the place in the table of each value; the last one is of what was not seen."""
     share = (evidence - np.float32(style.low)) * np.float32((_ENTRIES - 1) / (style.high - style.low))
-    entry = np.clip(np.nan_to_num(share + np.float32(0.5), nan=0.0), 0, _ENTRIES - 1).astype(np.intp)
-    unseen = np.isnan(evidence)
-    if unseen.any():
+    share += np.float32(0.5)
+    unseen = np.isnan(share)
+    some = bool(unseen.any())
+    if some:
+        share[unseen] = 0
+    entry = np.clip(share, 0, _ENTRIES - 1, out=share).astype(np.intp)
+    if some:
         entry[unseen] = _ENTRIES
     return np.asarray(entry)
 
